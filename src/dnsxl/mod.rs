@@ -1,0 +1,17 @@
+//! Reading lists right: the catalogue, query names, return codes, interpretation, and the health of a list.
+//!
+//! RFC 5782 is the ground; RFC 6471 §3.3 and the operators' refusal codes take precedence over its §6 ("any A record is a
+//! listing"), because parked and list-the-world zones would otherwise list everybody.
+
+mod catalogue;
+mod codes;
+mod list;
+mod observation;
+
+pub use catalogue::Catalogue;
+pub use codes::{Code, CodePattern, CodeTable};
+pub use list::{
+    Confidence, List, ListIndex, NameForm, Operator, OperatorIndex, Retired, Role, Status, Terms, TestEntries, Tier,
+    Use,
+};
+pub use observation::{Cause, How, Listing, Observation, Reason};

@@ -1,0 +1,154 @@
+//! What is known of one target on one list: the words of the whole program.
+//!
+//! Unknown never means clean. Everything that is not a defined listing code inside 127/8, and not a plain "there is no
+//! such name", is [`Observation::Unknown`] with its cause.
+
+use std::net::Ipv4Addr;
+
+use super::list::{Role, Tier};
+
+/// What is known of (target, list).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// The list has an entry for the target.
+    Listed(Box<Listing>),
+    /// The list has none (NXDOMAIN, NODATA, or an answer that the list defines as "not listed").
+    NotListed,
+    /// It could not be learnt.
+    Unknown(Cause),
+    /// It was not to be asked.
+    NotAsked(Reason),
+}
+
+/// An entry of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The A records that are listing codes, sorted.
+    pub codes: Vec<Ipv4Addr>,
+    /// What they mean, by the catalogue, one a code, in the order of the codes.
+    pub meanings: Vec<String>,
+    /// The role of this listing: the list's own, or that of its hardest code where a zone mixes roles
+    /// (block before info before allow).
+    pub role: Role,
+    /// The tier of this listing: the list's own, or that of its hardest code.
+    pub tier: Tier,
+    /// The TXT record's text, as it came (hostile: escape it).
+    pub reason: Option<String>,
+    /// Seconds that the entry may be kept.
+    pub ttl: u32,
+}
+
+/// Why something is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// No acceptable answer came in time.
+    Timeout,
+    /// The server failed.
+    Servfail,
+    /// The server or the operator refuses us: REFUSED, or the list's own refusal code.
+    Refused,
+    /// An answer outside 127/8, or a code that the list does not define.
+    InvalidAnswer,
+    /// The list failed its health check, before or during the run.
+    ListUnhealthy,
+    /// The resolver lies or does not answer.
+    ResolverBroken,
+    /// The operator's daily budget was used up.
+    OverBudget,
+    /// The run was stopped before it was learnt.
+    Cancelled,
+}
+
+/// Why something was not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The list does not take this kind of target.
+    Unsupported,
+    /// The list needs a key that was not given.
+    NoKey,
+    /// The list is retired.
+    Retired,
+    /// The user left it out.
+    Excluded,
+    /// The target is special-use space (RFC 6890, RFC 6761).
+    SpecialUse,
+}
+
+/// How an observation was learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    /// By asking.
+    Asked,
+    /// From a composite zone's answer.
+    Folded,
+    /// From a parent's NXDOMAIN (RFC 8020).
+    Pruned,
+    /// From another address of the same IPv6 /64.
+    Shared,
+    /// From zone data on disk.
+    Local,
+}
+
+macro_rules! words {
+    ($type:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
+        impl $type {
+            /// All of them.
+            pub const ALL: &[$type] = &[$($type::$variant),+];
+
+            /// The word of the records.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($type::$variant => $word),+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words!(Cause {
+    Timeout => "timeout",
+    Servfail => "servfail",
+    Refused => "refused",
+    InvalidAnswer => "invalid_answer",
+    ListUnhealthy => "list_unhealthy",
+    ResolverBroken => "resolver_broken",
+    OverBudget => "over_budget",
+    Cancelled => "cancelled",
+});
+
+words!(Reason {
+    Unsupported => "unsupported",
+    NoKey => "no_key",
+    Retired => "retired",
+    Excluded => "excluded",
+    SpecialUse => "special_use",
+});
+
+words!(How {
+    Asked => "asked",
+    Folded => "folded",
+    Pruned => "pruned",
+    Shared => "shared",
+    Local => "local",
+});
+
+impl Observation {
+    /// The word of the records: `listed`, `not_listed`, `unknown`, `not_asked`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Observation::Listed(_) => "listed",
+            Observation::NotListed => "not_listed",
+            Observation::Unknown(_) => "unknown",
+            Observation::NotAsked(_) => "not_asked",
+        }
+    }
+}

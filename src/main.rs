@@ -1,0 +1,3 @@
+//! The binary: exit status only.
+
+fn main() {}
