@@ -11,5 +11,9 @@ mod query;
 mod record;
 mod reply;
 
-pub use name::{NAME_OCTETS_MAX, Name, NameError};
+pub use decode::{DecodeError, decode};
+pub use name::{Labels, NAME_OCTETS_MAX, Name, NameError};
+pub use query::{EDNS_PAYLOAD, Flags, QueryTail, compose, flip_case};
 pub use record::{Answer, Rcode, Rdata, Record, Rtype, Soa};
+pub(crate) use reply::id_of;
+pub use reply::{Header, Mismatch, match_reply};
