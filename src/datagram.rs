@@ -1,6 +1,6 @@
 //! Fixed cells for datagrams: a batch of them goes out, a batch comes in, and nothing is allocated between.
 //!
-//! This is the small language that `engine` and `transport` share, below both. A cell names a [`Port`]
+//! The few messages that go over TCP are values here too. This is the small language that `engine` and `transport` share, below both. A cell names a [`Port`]
 //! (one of our sockets, so one source port), the peer, and the octets.
 
 use std::net::SocketAddr;
@@ -97,6 +97,30 @@ impl Batch {
     pub fn clear(&mut self) {
         self.used = 0;
     }
+}
+
+/// Names an exchange over TCP to whoever gave it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TcpKey(pub u64);
+
+/// A query to be asked over TCP (RFC 7766), because its reply does not fit a datagram.
+#[derive(Debug, Clone)]
+pub struct TcpQuery {
+    /// To be given back with the result.
+    pub key: TcpKey,
+    /// Whom to ask.
+    pub to: SocketAddr,
+    /// The message, without its two length octets.
+    pub message: Vec<u8>,
+}
+
+/// Why TCP brought no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TcpFailure {
+    /// No connection.
+    Connect,
+    /// It ended, or said too little, or too late.
+    Broken,
 }
 
 /// A datagram that came in, borrowed from the transport's buffers.

@@ -172,6 +172,11 @@ impl Name {
         &self.octets[..usize::from(self.len)]
     }
 
+    /// Lets `edit` change the case of letters in the wire form. Nothing else may change.
+    pub(crate) fn edit_case(&mut self, edit: impl FnOnce(&mut [u8])) {
+        edit(&mut self.octets[..usize::from(self.len)]);
+    }
+
     /// Whether this is the root.
     pub fn is_root(&self) -> bool {
         self.len == 1

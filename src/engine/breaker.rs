@@ -1,0 +1,166 @@
+//! A path that has fallen silent is held and probed, so that a dead server costs a few packets and not one time-out for
+//! every target.
+//!
+//! Closed → (silence for [`SILENT_TRIES_TO_OPEN`] tries in a row) → open: one query is let through at growing intervals →
+//! any reply closes it; [`PROBES_TO_DEATH`] silent ones make it dead. Asks for a dead path end at once; probes still go
+//! out, and a reply revives it.
+
+use crate::clock::{Instant, Span};
+
+/// Tries in a row without any reply that open the breaker.
+pub(super) const SILENT_TRIES_TO_OPEN: u32 = 10;
+
+/// Silent probes after which the path counts as dead: after 1, 2 and 4 seconds, so that a restart of the server or a
+/// short hole in the network is waited out.
+const PROBES_TO_DEATH: u32 = 3;
+
+const FIRST_HOLD: Span = Span::from_secs(1);
+
+/// The state of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Breaker {
+    /// It works, as far as is known.
+    Closed {
+        /// Tries in a row without a reply.
+        silent: u32,
+    },
+    /// It is held; one query may pass at `until`.
+    Open {
+        /// When the next probe may pass.
+        until: Instant,
+        /// Probes that stayed silent.
+        probes: u32,
+        /// Whether one is on its way.
+        probing: bool,
+    },
+    /// It is given up.
+    Dead,
+}
+
+/// What a silent try has done to a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tripped {
+    /// Nothing.
+    No,
+    /// It opened, or stays open.
+    Open,
+    /// It has just died: what waits for the path should not wait any longer.
+    Died,
+}
+
+impl Breaker {
+    pub(super) const NEW: Breaker = Breaker::Closed { silent: 0 };
+
+    /// Whether a query may pass: at once, at a moment, or not until something changes.
+    pub(super) fn passes_at(&self, now: Instant) -> Option<Instant> {
+        match *self {
+            Breaker::Closed { .. } => Some(now),
+            Breaker::Open { probing: true, .. } | Breaker::Dead => None,
+            Breaker::Open { until, .. } => Some(until.max(now)),
+        }
+    }
+
+    /// A query passed.
+    pub(super) fn passed(&mut self) {
+        if let Breaker::Open { probing, .. } = self {
+            *probing = true;
+        }
+    }
+
+    /// A reply came. Whether the path was held before.
+    pub(super) fn replied(&mut self) -> bool {
+        let held = !matches!(self, Breaker::Closed { .. });
+        *self = Breaker::NEW;
+        held
+    }
+
+    /// A try stayed silent.
+    pub(super) fn silent(&mut self, now: Instant) -> Tripped {
+        match self {
+            Breaker::Closed { silent } => {
+                *silent += 1;
+                if *silent < SILENT_TRIES_TO_OPEN {
+                    return Tripped::No;
+                }
+                *self = Breaker::Open {
+                    until: now + FIRST_HOLD,
+                    probes: 0,
+                    probing: false,
+                };
+                Tripped::Open
+            }
+            // What was in flight when the breaker opened runs out silent too, and proves nothing more.
+            Breaker::Open { probing: false, .. } => Tripped::Open,
+            Breaker::Open { until, probes, probing } => {
+                *probes += 1;
+                if *probes >= PROBES_TO_DEATH {
+                    *self = Breaker::Dead;
+                    return Tripped::Died;
+                }
+                *until = now + FIRST_HOLD.times(1 << *probes);
+                *probing = false;
+                Tripped::Open
+            }
+            Breaker::Dead => Tripped::No,
+        }
+    }
+
+    /// The query that was let through came to nothing that tells about the path (cancelled).
+    pub(super) fn forgotten(&mut self) {
+        if let Breaker::Open { probing, .. } = self {
+            *probing = false;
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Breaker::Closed { .. })
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        *self == Breaker::Dead
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_path_is_held_probed_and_given_up() {
+        let mut breaker = Breaker::NEW;
+        let mut now = Instant::ZERO;
+        for _ in 1..SILENT_TRIES_TO_OPEN {
+            assert_eq!(breaker.silent(now), Tripped::No);
+        }
+        assert_eq!(breaker.silent(now), Tripped::Open);
+        assert_eq!(breaker.silent(now), Tripped::Open, "an earlier packet runs out");
+        for probe in 1..=PROBES_TO_DEATH {
+            let at = breaker.passes_at(now).expect("a probe may pass some time");
+            assert!(at > now);
+            now = at;
+            breaker.passed();
+            assert_eq!(breaker.passes_at(now), None, "one probe at a time");
+            now += Span::from_secs(3);
+            let expected = if probe == PROBES_TO_DEATH {
+                Tripped::Died
+            } else {
+                Tripped::Open
+            };
+            assert_eq!(breaker.silent(now), expected);
+        }
+        assert_eq!(breaker.passes_at(now), None);
+        assert!(breaker.replied(), "a probe's reply revives it");
+        assert!(breaker.is_closed());
+    }
+
+    #[test]
+    fn replies_between_silences_keep_it_closed() {
+        let mut breaker = Breaker::NEW;
+        for _ in 0..1_000 {
+            for _ in 1..SILENT_TRIES_TO_OPEN {
+                assert_eq!(breaker.silent(Instant::ZERO), Tripped::No);
+            }
+            assert!(!breaker.replied());
+        }
+    }
+}

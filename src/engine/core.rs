@@ -1,0 +1,440 @@
+//! The engine's state, its front door (`submit`), its clockwork (`handle_timeout`) and the one place where exchanges end.
+//!
+//! Sending is in `send`, taking replies in `receive`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use rand::rngs::StdRng;
+
+use crate::clock::{Instant, Span};
+use crate::datagram::Port;
+use crate::exchange::{Ask, End, Outcome, Reply, Route, Unsent, Upstream};
+
+use super::breaker::Tripped;
+use super::bucket::Bucket;
+use super::counters::{Counters, RouteCounters};
+use super::ids::Ids;
+use super::path::{PATHS_PER_ROUTE_MAX, Pace, Path, PathIndex, RouteOptions};
+use super::rtt::Rtt;
+use super::slots::{SlotIndex, Slots, State};
+use super::upstream::{Server, UpstreamOptions};
+use super::wheel::Wheel;
+use super::window::Window;
+
+/// Asks that wait in one path's queue at most. Enough for a batch; more would only grow old there.
+const QUEUE_MAX: usize = 128;
+
+/// Slots kept back for probes, so that a full table never keeps a list from being tested.
+const SLOTS_FOR_PROBES: usize = 64;
+
+/// The shortest time-out towards an authority, and towards a resolver, whose cache misses are worth a wait.
+const TIMEOUT_MIN_AUTHORITY: Span = Span::from_millis(200);
+const TIMEOUT_MIN_RESOLVER: Span = Span::from_millis(800);
+
+/// How long an exchange rests after SERVFAIL before it is asked once more of the same server.
+const REST: Span = Span::from_millis(700);
+
+/// The bounds of an engine.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Exchanges held at a time, waiting or in flight (some 350 octets each); at most 65,534.
+    pub slots: usize,
+    /// How long one try may take; time-outs adapt below it.
+    pub timeout: Span,
+    /// How many more tries after the first.
+    pub retries: u8,
+    /// Packets a second over all upstreams; none: no limit.
+    pub rate_qps: Option<f64>,
+}
+
+/// There is no room: the ask comes back.
+#[derive(Debug)]
+pub struct Full(pub Ask);
+
+/// Many exchanges in flight. See the [module](super) for the contract.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) options: EngineOptions,
+    pub(super) rng: StdRng,
+    pub(super) slots: Slots,
+    pub(super) wheel: Wheel,
+    pub(super) ports: Vec<Ids>,
+    pub(super) servers: Vec<Server>,
+    pub(super) paths: Vec<Path>,
+    routes: Vec<RouteState>,
+    pub(super) paces: Vec<Bucket>,
+    pub(super) global: Option<Bucket>,
+    /// Paths that may send, in turn.
+    pub(super) ready: VecDeque<PathIndex>,
+    /// Paths that may send later.
+    pub(super) later: BinaryHeap<Reverse<(Instant, PathIndex)>>,
+    pub(super) tcp_waiting: VecDeque<SlotIndex>,
+    pub(super) tcp_in_flight: usize,
+    outcomes: VecDeque<Outcome>,
+    pub(super) counters: Counters,
+}
+
+#[derive(Debug)]
+pub(super) struct RouteState {
+    pub(super) paths: Vec<PathIndex>,
+    pub(super) zone_octets: usize,
+    pub(super) pace: Option<Pace>,
+    pub(super) counters: RouteCounters,
+}
+
+impl Engine {
+    /// An engine without ports, upstreams and routes. `rng` must be seeded from the operating system, but in tests.
+    pub fn new(options: EngineOptions, rng: StdRng) -> Engine {
+        let slots = Slots::new(options.slots);
+        Engine {
+            wheel: Wheel::new(slots.free_count()),
+            outcomes: VecDeque::with_capacity(slots.free_count()),
+            slots,
+            rng,
+            ports: Vec::new(),
+            servers: Vec::new(),
+            paths: Vec::new(),
+            routes: Vec::new(),
+            paces: Vec::new(),
+            global: options.rate_qps.map(Bucket::paced),
+            ready: VecDeque::new(),
+            later: BinaryHeap::new(),
+            tcp_waiting: VecDeque::new(),
+            tcp_in_flight: 0,
+            counters: Counters::default(),
+            options,
+        }
+    }
+
+    /// Makes one more source port known; the caller binds it a socket.
+    pub fn add_port(&mut self) -> Port {
+        self.ports.push(Ids::new(&mut self.rng));
+        Port(index16(self.ports.len() - 1))
+    }
+
+    /// Makes a server known.
+    pub fn add_upstream(&mut self, options: UpstreamOptions) -> Upstream {
+        self.servers.push(Server::new(options));
+        Upstream(index16(self.servers.len() - 1))
+    }
+
+    /// Makes a pace: packets a second over all routes that share it.
+    pub fn add_pace(&mut self, rate_qps: f64) -> Pace {
+        self.paces.push(Bucket::paced(rate_qps));
+        Pace(index16(self.paces.len() - 1))
+    }
+
+    /// Makes a route: a zone and the servers to ask about it (at least one; the first eight count).
+    pub fn add_route(&mut self, options: RouteOptions) -> Route {
+        assert!(!options.upstreams.is_empty(), "a route needs an upstream");
+        let route = Route(index16(self.routes.len()));
+        let mut paths = Vec::new();
+        for (bit, &upstream) in options.upstreams.iter().take(PATHS_PER_ROUTE_MAX).enumerate() {
+            let server = &self.servers[usize::from(upstream.0)];
+            let floor = if server.recursive {
+                TIMEOUT_MIN_RESOLVER
+            } else {
+                TIMEOUT_MIN_AUTHORITY
+            };
+            let rtt = Rtt::new(floor, self.options.timeout);
+            let window = Window::new(server.window_max);
+            paths.push(PathIndex(index16(self.paths.len())));
+            self.paths.push(Path::new(upstream, route, 1 << bit, rtt, window));
+        }
+        self.routes.push(RouteState {
+            paths,
+            zone_octets: options.zone_octets,
+            pace: options.pace,
+            counters: RouteCounters::default(),
+        });
+        route
+    }
+
+    /// How many more asks the route takes now. Whoever has more to ask comes back when outcomes have.
+    pub fn room(&self, route: Route) -> usize {
+        let queues: usize = self.routes[usize::from(route.0)]
+            .paths
+            .iter()
+            .map(|&path| QUEUE_MAX.saturating_sub(self.paths[usize::from(path.0)].queue.len()))
+            .sum();
+        queues.min(self.slots.free_count().saturating_sub(SLOTS_FOR_PROBES))
+    }
+
+    /// Takes an ask. It ends as exactly one outcome.
+    ///
+    /// # Errors
+    /// If no slot is free; [`room`](Engine::room) says so beforehand (probes may use more than it says).
+    pub fn submit(&mut self, now: Instant, ask: Ask) -> Result<(), Full> {
+        let path = self.best_path(now, ask.route, 0);
+        if self.paths[usize::from(path.0)].breaker.is_dead() && !ask.probe {
+            self.counters.submitted += 1;
+            self.counters.ended += 1;
+            self.outcomes.push_back(Outcome {
+                ticket: ask.ticket,
+                upstream: self.paths[usize::from(path.0)].upstream,
+                rtt: Span::ZERO,
+                tries: 0,
+                end: End::Unsent(Unsent::Dead),
+            });
+            return Ok(());
+        }
+        let Some(slot) = self.slots.open(&ask, path) else {
+            return Err(Full(ask));
+        };
+        self.counters.submitted += 1;
+        self.enqueue(slot, path, ask.probe);
+        Ok(())
+    }
+
+    /// Does what is due: time-outs, paces that allow a packet again.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&Reverse((at, path))) = self.later.peek() {
+            if at > now {
+                break;
+            }
+            self.later.pop();
+            self.paths[usize::from(path.0)].scheduled = false;
+            self.wake(path);
+        }
+        while let Some(slot) = self.wheel.expire(now) {
+            match self.slots[slot].state {
+                State::InFlight => self.lose(now, slot),
+                State::Resting => {
+                    let path = self.slots[slot].path;
+                    self.enqueue(slot, path, true);
+                }
+                // TCP has its own time-outs, kept by whoever drives it; the other states have no timer.
+                state => debug_assert!(false, "a timer of a slot that is {state:?}"),
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Engine::handle_timeout) and [`poll_transmit`](Engine::poll_transmit) have something to
+    /// do next, if no reply comes before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let wheel = self.wheel.next();
+        let later = self.later.peek().map(|Reverse((at, _))| *at);
+        let global = match &self.global {
+            Some(bucket) if !self.ready.is_empty() => Some(bucket.ready_at()),
+            _ => None,
+        };
+        [wheel, later, global].into_iter().flatten().min()
+    }
+
+    /// The next outcome, if there is one.
+    pub fn poll_outcome(&mut self) -> Option<Outcome> {
+        self.outcomes.pop_front()
+    }
+
+    /// Ends everything that is open as `Unsent(Cancelled)`.
+    pub fn cancel_all(&mut self, now: Instant) {
+        for slot in self.slots.used() {
+            if self.slots[slot].state == State::InFlight {
+                self.take_from_flight(slot);
+            }
+            self.end(now, slot, End::Unsent(Unsent::Cancelled));
+        }
+        for path in &mut self.paths {
+            path.queue = Default::default();
+            path.breaker.forgotten();
+        }
+        self.ready.clear();
+        for path in &mut self.paths {
+            path.ready = false;
+        }
+        self.tcp_waiting.clear();
+    }
+
+    /// Exchanges that are open: waiting or in flight.
+    pub fn open(&self) -> usize {
+        self.slots.used_count()
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// What was done so far on one route.
+    pub fn route_counters(&self, route: Route) -> RouteCounters {
+        self.routes[usize::from(route.0)].counters
+    }
+
+    /// Whether every way to the route's zone has been given up.
+    pub fn is_dead(&self, route: Route) -> bool {
+        let mut paths = self.routes[usize::from(route.0)].paths.iter();
+        paths.all(|path| self.paths[usize::from(path.0)].breaker.is_dead())
+    }
+
+    /// The cheapest path of a route among those not in `tried`; any if all were.
+    fn best_path(&self, now: Instant, route: Route, tried: u8) -> PathIndex {
+        let paths = &self.routes[usize::from(route.0)].paths;
+        let cost = |path: &&PathIndex| {
+            let path = &self.paths[usize::from(path.0)];
+            let (dead, held) = (path.breaker.is_dead(), !path.breaker.is_closed());
+            (dead, held, path.bit & tried != 0, path.cost(now))
+        };
+        *paths.iter().min_by_key(cost).expect("a route has a path")
+    }
+
+    pub(super) fn route(&mut self, route: Route) -> &mut RouteState {
+        &mut self.routes[usize::from(route.0)]
+    }
+
+    /// Puts a slot into a path's queue: in front if it is asked again or is a probe.
+    pub(super) fn enqueue(&mut self, slot: SlotIndex, path: PathIndex, front: bool) {
+        self.slots[slot].state = State::Queued;
+        self.slots[slot].path = path;
+        let queue = &mut self.paths[usize::from(path.0)].queue;
+        if front {
+            queue.push_front(&mut self.slots, slot);
+        } else {
+            queue.push_back(&mut self.slots, slot);
+        }
+        self.wake(path);
+    }
+
+    /// Lets a path stand in line for sending, if it has something to send.
+    pub(super) fn wake(&mut self, index: PathIndex) {
+        let path = &mut self.paths[usize::from(index.0)];
+        if !path.ready && !path.scheduled && path.queue.len() > 0 {
+            path.ready = true;
+            self.ready.push_back(index);
+        }
+    }
+
+    /// A packet is no longer in flight: its ID, timer and places in the windows are free again. What that says about
+    /// the path is the caller's to tell.
+    pub(super) fn take_from_flight(&mut self, index: SlotIndex) {
+        self.wheel.disarm(index);
+        let slot = &self.slots[index];
+        self.ports[usize::from(slot.port.0)].release(slot.id);
+        let path = slot.path;
+        let upstream = self.paths[usize::from(path.0)].upstream;
+        let server = &mut self.servers[usize::from(upstream.0)];
+        debug_assert!(server.in_flight > 0);
+        server.in_flight = server.in_flight.saturating_sub(1);
+        if let Some(waiting) = server.waiting.pop_front() {
+            self.paths[usize::from(waiting.0)].waiting = false;
+            self.wake(waiting);
+        }
+        self.wake(path);
+    }
+
+    /// A try was not answered in time.
+    fn lose(&mut self, now: Instant, index: SlotIndex) {
+        self.counters.lost += 1;
+        self.take_from_flight(index);
+        let slot = &self.slots[index];
+        let (path_index, trial) = (slot.path, slot.trial);
+        let path = &mut self.paths[usize::from(path_index.0)];
+        path.window.lost();
+        let crowded = path.window.size() <= 4;
+        path.slow.lost(now, crowded);
+        let closed = path.breaker.is_closed();
+        // A probe says nothing about an open breaker unless it was the one that was let through.
+        let tripped = if closed || trial {
+            path.breaker.silent(now)
+        } else {
+            Tripped::No
+        };
+        self.retry_silent(now, index);
+        if tripped == Tripped::Died {
+            self.flush(now, path_index);
+        }
+        self.wake(path_index);
+    }
+
+    /// Asks again, elsewhere if there is an elsewhere, or ends the exchange.
+    fn retry_silent(&mut self, now: Instant, index: SlotIndex) {
+        let slot = &self.slots[index];
+        if slot.tries > self.options.retries {
+            self.end(now, index, End::Silent);
+            return;
+        }
+        let path = self.best_path(now, slot.route, slot.tried);
+        if self.paths[usize::from(path.0)].breaker.is_dead() && !slot.probe {
+            self.end(now, index, End::Silent);
+        } else {
+            self.enqueue(index, path, true);
+        }
+    }
+
+    /// What waits for a path that has died goes elsewhere, or ends.
+    fn flush(&mut self, now: Instant, index: PathIndex) {
+        let mut kept = Vec::new();
+        while let Some(slot) = self.paths[usize::from(index.0)].queue.pop_front(&mut self.slots) {
+            let other = self.best_path(now, self.slots[slot].route, self.slots[slot].tried);
+            if !self.paths[usize::from(other.0)].breaker.is_dead() {
+                self.enqueue(slot, other, false);
+            } else if self.slots[slot].probe {
+                kept.push(slot);
+            } else if self.slots[slot].tries > 0 {
+                self.end(now, slot, End::Silent);
+            } else {
+                self.end(now, slot, End::Unsent(Unsent::Dead));
+            }
+        }
+        for slot in kept {
+            self.enqueue(slot, index, false);
+        }
+    }
+
+    /// Asks again of another server of the route that has not been tried; false if there is none.
+    pub(super) fn retry_elsewhere(&mut self, now: Instant, index: SlotIndex) -> bool {
+        let slot = &self.slots[index];
+        let path = self.best_path(now, slot.route, slot.tried);
+        let other = &self.paths[usize::from(path.0)];
+        if other.bit & slot.tried != 0 || !other.breaker.is_closed() || slot.tries > self.options.retries {
+            return false;
+        }
+        self.enqueue(index, path, true);
+        true
+    }
+
+    /// Asks once more of the same server after a rest.
+    pub(super) fn rest(&mut self, now: Instant, index: SlotIndex) {
+        self.slots[index].state = State::Resting;
+        self.wheel.arm(index, now + REST);
+    }
+
+    /// Ends an exchange that is not in flight.
+    pub(super) fn end(&mut self, now: Instant, index: SlotIndex, end: End) {
+        self.wheel.disarm(index);
+        let slot = &self.slots[index];
+        if slot.state == State::Tcp {
+            // Waiting or under way: a result that comes later is not for this generation.
+            if !self.tcp_waiting.contains(&index) {
+                self.tcp_in_flight = self.tcp_in_flight.saturating_sub(1);
+                let upstream = self.paths[usize::from(slot.path.0)].upstream;
+                let server = &mut self.servers[usize::from(upstream.0)];
+                server.tcp_in_flight = server.tcp_in_flight.saturating_sub(1);
+            }
+        }
+        let rtt = if slot.tries == 0 {
+            Span::ZERO
+        } else {
+            now.since(slot.sent)
+        };
+        self.outcomes.push_back(Outcome {
+            ticket: slot.ticket,
+            upstream: self.paths[usize::from(slot.path.0)].upstream,
+            rtt,
+            tries: slot.tries,
+            end,
+        });
+        self.counters.ended += 1;
+        self.slots.close(index);
+    }
+
+    /// Ends an exchange with a reply.
+    pub(super) fn end_replied(&mut self, now: Instant, index: SlotIndex, reply: Reply) {
+        self.counters.replies += 1;
+        self.end(now, index, End::Reply(reply));
+    }
+}
+
+fn index16(index: usize) -> u16 {
+    u16::try_from(index).expect("tables of ports, upstreams, routes and paths have far fewer than 65,536 entries")
+}

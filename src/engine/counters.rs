@@ -1,0 +1,39 @@
+//! What the engine has done, in numbers.
+
+/// Counts since the engine was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Counters {
+    /// Asks taken in.
+    pub submitted: u64,
+    /// Outcomes made; equal to `submitted` when nothing is open.
+    pub ended: u64,
+    /// UDP packets sent, retries included.
+    pub sent: u64,
+    /// Of these: sent again.
+    pub retried: u64,
+    /// Acceptable replies.
+    pub replies: u64,
+    /// Tries given up as lost.
+    pub lost: u64,
+    /// Datagrams that fit no exchange: an unknown ID, late, a second copy.
+    pub unmatched: u64,
+    /// Datagrams whose ID is in use, but that come from another address: forged, or a server with two faces.
+    pub wrong_peer: u64,
+    /// Datagrams whose ID is in use, but whose question is another or in another case.
+    pub wrong_question: u64,
+    /// Datagrams that are no DNS message.
+    pub malformed: u64,
+    /// Replies with TC set.
+    pub truncated: u64,
+    /// Exchanges carried out over TCP.
+    pub tcp: u64,
+}
+
+/// Counts of one route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RouteCounters {
+    /// Packets sent, retries and TCP queries included: what the operator sees.
+    pub packets: u64,
+    /// Of these: sent again.
+    pub retried: u64,
+}

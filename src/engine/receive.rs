@@ -1,0 +1,221 @@
+//! Taking replies: match, believe or drop, and decide whether the exchange is over (RFC 5452 §9.1, RFC 7766 §5).
+
+use crate::clock::Instant;
+use crate::datagram::{Received, TcpFailure, TcpKey};
+use crate::exchange::{End, Reply};
+use crate::wire::{Header, Mismatch, Rcode, id_of, match_reply};
+
+use super::core::Engine;
+use super::path::Case;
+use super::slots::{SlotIndex, State};
+use super::tcp::slot_of;
+use super::upstream::TcpSeen;
+
+impl Engine {
+    /// Takes a datagram. What fits no exchange is counted and dropped, and ends no wait.
+    pub fn receive(&mut self, now: Instant, datagram: Received<'_>) {
+        let Some(id) = id_of(datagram.octets) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let holder = self
+            .ports
+            .get(usize::from(datagram.port.0))
+            .and_then(|ids| ids.holder(id));
+        let Some(index) = holder else {
+            self.counters.unmatched += 1;
+            return;
+        };
+        let slot = &self.slots[index];
+        debug_assert_eq!(slot.state, State::InFlight, "only packets in flight hold IDs");
+        let upstream = self.paths[usize::from(slot.path.0)].upstream;
+        if self.servers[usize::from(upstream.0)].address != datagram.from {
+            self.counters.wrong_peer += 1;
+            return;
+        }
+        match match_reply(datagram.octets, slot.name.as_wire(), slot.rtype, slot.demand_case) {
+            Ok(header) => self.accept(now, index, header, datagram.octets),
+            Err(Mismatch::Case) => self.case_lost(now, index),
+            Err(Mismatch::BareFormerr) if slot.edns => self.edns_lost(now, index),
+            Err(Mismatch::BareFormerr | Mismatch::Malformed) => self.counters.malformed += 1,
+            Err(Mismatch::NotAReply | Mismatch::Question) => self.counters.wrong_question += 1,
+        }
+    }
+
+    /// Everything fits but the letters' case: perhaps the server stopped keeping it. Ask again without demanding it;
+    /// this reply is not believed.
+    fn case_lost(&mut self, now: Instant, index: SlotIndex) {
+        self.counters.wrong_question += 1;
+        let path = self.slots[index].path;
+        self.paths[usize::from(path.0)].case = Case::Lost;
+        self.answered(now, index, true);
+        self.repeat(now, index);
+    }
+
+    /// The server does not know EDNS (RFC 6891 §7): ask again without.
+    fn edns_lost(&mut self, now: Instant, index: SlotIndex) {
+        let upstream = self.paths[usize::from(self.slots[index].path.0)].upstream;
+        self.servers[usize::from(upstream.0)].edns = false;
+        self.answered(now, index, true);
+        self.repeat(now, index);
+    }
+
+    fn repeat(&mut self, _now: Instant, index: SlotIndex) {
+        let path = self.slots[index].path;
+        self.slots[index].tries = self.slots[index].tries.saturating_sub(1); // not a try lost
+        self.enqueue(index, path, true);
+    }
+
+    /// What any reply says about its path; the packet is no longer in flight.
+    fn answered(&mut self, now: Instant, index: SlotIndex, full: bool) {
+        let slot = &self.slots[index];
+        let (path_index, edns) = (slot.path, slot.edns);
+        // Karn: after a retry nobody knows which packet was answered. As long as nothing is known at all, the time since
+        // the first is better than the guess.
+        let sample = match slot.tries {
+            1 => Some(now.since(slot.sent)),
+            _ if !self.paths[usize::from(path_index.0)].rtt.is_known() => Some(now.since(slot.first_sent)),
+            _ => None,
+        };
+        let path = &mut self.paths[usize::from(path_index.0)];
+        if let Some(sample) = sample {
+            path.rtt.sample(sample);
+        }
+        path.window.answered();
+        if path.breaker.replied() {
+            path.window.restart();
+        }
+        if full {
+            path.slow.good(now);
+        }
+        let server = &mut self.servers[usize::from(path.upstream.0)];
+        server.edns_answered |= edns;
+        self.take_from_flight(index);
+    }
+
+    fn accept(&mut self, now: Instant, index: SlotIndex, header: Header, message: &[u8]) {
+        let path_index = self.slots[index].path;
+        let slipped = header.truncated && header.answers == 0;
+        self.answered(now, index, !slipped);
+        let path = &mut self.paths[usize::from(path_index.0)];
+        if path.case != Case::Lost {
+            path.case.echo(header.case_kept);
+        }
+        if slipped {
+            path.slow.slipped(now);
+        }
+        if header.truncated {
+            self.counters.truncated += 1;
+            self.go_tcp(now, index, header, slipped);
+            return;
+        }
+        self.settle(now, index, header, message);
+    }
+
+    /// Decides by the response code whether this is the end.
+    fn settle(&mut self, now: Instant, index: SlotIndex, header: Header, message: &[u8]) {
+        let slot = &self.slots[index];
+        match header.rcode {
+            Rcode::NOERROR | Rcode::NXDOMAIN => (),
+            Rcode::FORMERR if slot.edns => {
+                let upstream = self.paths[usize::from(slot.path.0)].upstream;
+                self.servers[usize::from(upstream.0)].edns = false;
+                self.repeat(now, index);
+                return;
+            }
+            Rcode::SERVFAIL => {
+                let again = !slot.repeated && slot.tries <= self.options.retries;
+                if self.retry_elsewhere(now, index) {
+                    return;
+                }
+                if again {
+                    self.slots[index].repeated = true;
+                    self.rest(now, index);
+                    return;
+                }
+            }
+            _ => {
+                if self.retry_elsewhere(now, index) {
+                    return;
+                }
+            }
+        }
+        let keep = header.answers > 0 || self.slots[index].probe;
+        let reply = Reply {
+            rcode: header.rcode,
+            authoritative: header.authoritative,
+            truncated: false,
+            answers: header.answers,
+            message: keep.then(|| message.into()),
+        };
+        self.end_replied(now, index, reply);
+    }
+
+    /// The reply was cut short: the whole one is to be had over TCP. An empty one that is (perhaps) a sign of rate
+    /// limiting is first asked for again at the slower pace.
+    fn go_tcp(&mut self, now: Instant, index: SlotIndex, header: Header, slipped: bool) {
+        let slot = &mut self.slots[index];
+        let path = &self.paths[usize::from(slot.path.0)];
+        if slipped && path.slow.rate().is_some() && slot.tries <= self.options.retries {
+            let path = slot.path;
+            self.enqueue(index, path, true);
+            return;
+        }
+        slot.truncated = Some((header.rcode, header.authoritative, header.answers));
+        let upstream = path.upstream;
+        slot.state = State::Tcp;
+        if self.servers[usize::from(upstream.0)].tcp == TcpSeen::Fails {
+            self.end_truncated(now, index);
+        } else {
+            self.tcp_waiting.push_back(index);
+        }
+    }
+
+    /// Takes what TCP has brought.
+    pub fn receive_tcp(&mut self, now: Instant, key: TcpKey, result: Result<&[u8], TcpFailure>) {
+        let (index, generation) = slot_of(key);
+        let slot = &self.slots[index];
+        if slot.generation != generation || slot.state != State::Tcp || self.tcp_waiting.contains(&index) {
+            return; // cancelled meanwhile
+        }
+        let upstream = self.paths[usize::from(slot.path.0)].upstream;
+        let matched = result.ok().and_then(|message| {
+            let fits = id_of(message) == Some(slot.id);
+            let header = match_reply(message, slot.name.as_wire(), slot.rtype, false).ok()?;
+            (fits && !header.truncated).then_some((header, message))
+        });
+        let server = &mut self.servers[usize::from(upstream.0)];
+        match matched {
+            Some((header, message)) => {
+                server.tcp = TcpSeen::Works;
+                let reply = Reply {
+                    rcode: header.rcode,
+                    authoritative: header.authoritative,
+                    truncated: false,
+                    answers: header.answers,
+                    message: Some(message.into()),
+                };
+                self.end_replied(now, index, reply);
+            }
+            None => {
+                if server.tcp == TcpSeen::Untried && result == Err(TcpFailure::Connect) {
+                    server.tcp = TcpSeen::Fails;
+                }
+                self.end_truncated(now, index);
+            }
+        }
+    }
+
+    /// All that is known is that the reply was cut short: that is no answer, and the asker is told so.
+    fn end_truncated(&mut self, now: Instant, index: SlotIndex) {
+        let (rcode, authoritative, answers) = self.slots[index].truncated.unwrap_or((Rcode::SERVFAIL, false, 0));
+        let reply = Reply {
+            rcode,
+            authoritative,
+            truncated: true,
+            answers,
+            message: None,
+        };
+        self.end(now, index, End::Reply(reply));
+    }
+}

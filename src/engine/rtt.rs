@@ -1,0 +1,90 @@
+//! Round-trip times and the retransmission time-out of a path (RFC 6298), without its one-second floor.
+
+use crate::clock::Span;
+
+/// What is known of the round-trip time of a path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rtt {
+    smoothed: Option<Span>,
+    variation: Span,
+    floor: Span,
+    ceiling: Span,
+}
+
+/// Time-out before any reply has been timed (RFC 6298 §2.1).
+const INITIAL: Span = Span::from_secs(1);
+
+impl Rtt {
+    /// Time-outs between `floor` and `ceiling`.
+    pub(super) fn new(floor: Span, ceiling: Span) -> Rtt {
+        Rtt {
+            smoothed: None,
+            variation: Span::ZERO,
+            floor: floor.min(ceiling),
+            ceiling,
+        }
+    }
+
+    /// Takes the time of an exchange that was sent once (Karn: of others nobody knows which packet was answered).
+    pub(super) fn sample(&mut self, rtt: Span) {
+        match self.smoothed {
+            None => {
+                self.smoothed = Some(rtt);
+                self.variation = rtt.part(2);
+            }
+            Some(smoothed) => {
+                let deviation = (smoothed - rtt) + (rtt - smoothed); // one of the two is zero
+                self.variation = self.variation.times(3).part(4) + deviation.part(4);
+                self.smoothed = Some(smoothed.times(7).part(8) + rtt.part(8));
+            }
+        }
+    }
+
+    /// The smoothed time, or the initial guess.
+    pub(super) fn estimate(&self) -> Span {
+        self.smoothed.unwrap_or(Span::from_millis(100))
+    }
+
+    /// Whether any reply has been timed.
+    pub(super) fn is_known(&self) -> bool {
+        self.smoothed.is_some()
+    }
+
+    /// How long to wait for a reply to try number `tries` (from 1): doubled for each try before.
+    pub(super) fn timeout(&self, tries: u8) -> Span {
+        let base = match self.smoothed {
+            None => INITIAL,
+            Some(smoothed) => smoothed + self.variation.times(4),
+        };
+        let doubled = base
+            .max(self.floor)
+            .times(1 << u64::from(tries.saturating_sub(1).min(10)));
+        doubled.min(self.ceiling)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Span = Span::from_millis;
+
+    #[test]
+    fn time_outs_follow_the_path_within_their_bounds() {
+        let mut rtt = Rtt::new(MS(50), MS(3_000));
+        assert_eq!(rtt.timeout(1), MS(1_000));
+        assert_eq!(rtt.timeout(2), MS(2_000));
+        assert_eq!(rtt.timeout(9), MS(3_000));
+        rtt.sample(MS(100));
+        assert_eq!(rtt.timeout(1), MS(300));
+        for _ in 0..200 {
+            rtt.sample(MS(100));
+        }
+        assert!(rtt.timeout(1) >= MS(100) && rtt.timeout(1) < MS(110));
+        for _ in 0..200 {
+            rtt.sample(Span::from_micros(80));
+        }
+        assert_eq!(rtt.timeout(1), MS(50));
+        assert_eq!(Rtt::new(MS(50), MS(20)).timeout(1), MS(20));
+    }
+}

@@ -1,0 +1,225 @@
+//! Sending: paths take turns, and each sends while its breaker, windows and paces let it.
+
+use std::cmp::Reverse;
+
+use rand::{Rng, RngExt};
+
+use crate::clock::Instant;
+use crate::datagram::{Batch, TcpQuery, Transmit};
+use crate::wire::{Flags, QueryTail, Rtype, compose, flip_case};
+
+use super::core::Engine;
+use super::path::{Case, PathIndex};
+use super::slots::{SlotIndex, State};
+use super::tcp::{TCP_MAX, TCP_PER_UPSTREAM_MAX, key};
+
+/// Packets that a path sends in one turn: enough to lay runs, few enough that no server gets a long burst.
+const TURN: usize = 16;
+
+/// Why a path does not send now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// It has nothing to send, or something else will wake it: a reply, a time-out, room at its upstream.
+    Asleep,
+    /// Until then.
+    Until(Instant),
+    /// The global pace holds everybody.
+    Global,
+}
+
+impl Engine {
+    /// Fills the batch with what may be sent now.
+    pub fn poll_transmit(&mut self, now: Instant, batch: &mut Batch) {
+        // One port a batch and upstream: replies then come in runs too, and one system call moves many.
+        let turn = self.rng.random::<u32>() as usize;
+        'paths: while let Some(&index) = self.ready.front() {
+            for _ in 0..TURN {
+                if batch.is_full() {
+                    return;
+                }
+                match self.may_send(now, index) {
+                    Ok(slot) => {
+                        let cell = batch.next_cell().expect("the batch is not full");
+                        self.send(now, slot, turn, cell);
+                    }
+                    Err(Held::Global) => return,
+                    Err(held) => {
+                        self.ready.pop_front();
+                        self.paths[usize::from(index.0)].ready = false;
+                        if let Held::Until(at) = held {
+                            self.paths[usize::from(index.0)].scheduled = true;
+                            self.later.push(Reverse((at, index)));
+                        }
+                        continue 'paths;
+                    }
+                }
+            }
+            self.ready.rotate_left(1);
+        }
+    }
+
+    /// Takes the next slot of a path out of its queue, and a token out of every pace, if all allow it.
+    fn may_send(&mut self, now: Instant, index: PathIndex) -> Result<SlotIndex, Held> {
+        let path = &self.paths[usize::from(index.0)];
+        let head = path.queue.head().ok_or(Held::Asleep)?;
+        let probe = self.slots[head].probe;
+        if !probe {
+            match path.breaker.passes_at(now) {
+                None => return Err(Held::Asleep),
+                Some(at) if at > now => return Err(Held::Until(at)),
+                Some(_) => (),
+            }
+        }
+        if !path.window.has_room() {
+            return Err(Held::Asleep);
+        }
+        let upstream = usize::from(path.upstream.0);
+        let server = &mut self.servers[upstream];
+        if server.in_flight >= server.window_max {
+            let path = &mut self.paths[usize::from(index.0)];
+            if !path.waiting {
+                path.waiting = true;
+                server.waiting.push_back(index);
+            }
+            return Err(Held::Asleep);
+        }
+        let route = path.route;
+        let pace = self.route(route).pace;
+        let mut at = self.paths[usize::from(index.0)].slow.ready_at();
+        if let Some(bucket) = &self.servers[upstream].bucket {
+            at = at.max(bucket.ready_at());
+        }
+        if let Some(pace) = pace {
+            at = at.max(self.paces[usize::from(pace.0)].ready_at());
+        }
+        if at > now {
+            return Err(Held::Until(at));
+        }
+        if self.global.as_ref().is_some_and(|bucket| bucket.ready_at() > now) {
+            return Err(Held::Global);
+        }
+        self.take_tokens(now, index);
+        let path = &mut self.paths[usize::from(index.0)];
+        let trial = !path.breaker.is_closed() && path.breaker.passes_at(now) == Some(now);
+        if trial {
+            path.breaker.passed();
+        }
+        path.window.sent();
+        self.slots[head].trial = trial;
+        self.paths[usize::from(index.0)].queue.pop_front(&mut self.slots);
+        Ok(head)
+    }
+
+    /// Takes a token out of every bucket that a packet of this path passes.
+    fn take_tokens(&mut self, now: Instant, index: PathIndex) {
+        let path = &mut self.paths[usize::from(index.0)];
+        path.slow.take(now);
+        let (route, upstream) = (path.route, usize::from(path.upstream.0));
+        if let Some(bucket) = &mut self.servers[upstream].bucket {
+            bucket.take(now);
+        }
+        if let Some(pace) = self.route(route).pace {
+            self.paces[usize::from(pace.0)].take(now);
+        }
+        if let Some(bucket) = &mut self.global {
+            bucket.take(now);
+        }
+    }
+
+    /// Writes the query of a slot and arms its time-out.
+    fn send(&mut self, now: Instant, index: SlotIndex, turn: usize, cell: &mut Transmit) {
+        let slot = &mut self.slots[index];
+        let path = &mut self.paths[usize::from(slot.path.0)];
+        let server = &mut self.servers[usize::from(path.upstream.0)];
+        let port = server.ports[turn % server.ports.len()];
+        let id = self.ports[usize::from(port.0)]
+            .take(index, &mut self.rng)
+            .expect("there are fewer slots than IDs of one port");
+        server.in_flight += 1;
+        // A server that drops queries with EDNS instead of answering FORMERR shows by silence: the later tries go plain.
+        slot.edns = server.edns && (slot.tries < 2 || server.edns_answered);
+        slot.demand_case = path.case == Case::Kept;
+        slot.state = State::InFlight;
+        slot.id = id;
+        slot.port = port;
+        slot.sent = now;
+        if slot.tries == 0 {
+            slot.first_sent = now;
+        }
+        let again = slot.tries > 0;
+        slot.tries = slot.tries.saturating_add(1);
+        slot.tried |= path.bit;
+        let tail = QueryTail {
+            rtype: slot.rtype,
+            flags: Flags {
+                recursion: server.recursive,
+                edns: slot.edns,
+            },
+        };
+        if path.case != Case::Lost {
+            let zone_octets = self.routes_zone_octets(index);
+            let random = self.rng.next_u64();
+            let slot = &mut self.slots[index];
+            slot.name.edit_case(|octets| flip_case(octets, zone_octets, random));
+        }
+        let slot = &self.slots[index];
+        let path = &self.paths[usize::from(slot.path.0)];
+        let server = &self.servers[usize::from(path.upstream.0)];
+        cell.port = port;
+        cell.to = server.address;
+        cell.fill(|buffer| compose(buffer, id, slot.name.as_wire(), tail));
+        self.wheel.arm(index, now + path.rtt.timeout(slot.tries));
+        let route = slot.route;
+        self.counters.sent += 1;
+        self.counters.retried += u64::from(again);
+        let counters = &mut self.route(route).counters;
+        counters.packets += 1;
+        counters.retried += u64::from(again);
+    }
+
+    fn routes_zone_octets(&mut self, index: SlotIndex) -> usize {
+        let route = self.slots[index].route;
+        self.route(route).zone_octets
+    }
+
+    /// The next query to be asked over TCP, if there is one and TCP has room.
+    pub fn poll_tcp(&mut self, now: Instant) -> Option<TcpQuery> {
+        if self.tcp_in_flight >= TCP_MAX {
+            return None;
+        }
+        let place = self.tcp_waiting.iter().position(|&index| {
+            let path = &self.paths[usize::from(self.slots[index].path.0)];
+            let server = &self.servers[usize::from(path.upstream.0)];
+            server.tcp_in_flight < TCP_PER_UPSTREAM_MAX
+        })?;
+        let index = self.tcp_waiting.remove(place)?;
+        let path = self.slots[index].path;
+        self.take_tokens(now, path); // TCP queries count towards every pace, though they do not wait for it
+        let upstream = self.paths[usize::from(path.0)].upstream;
+        let server = &mut self.servers[usize::from(upstream.0)];
+        server.tcp_in_flight += 1;
+        self.tcp_in_flight += 1;
+        self.counters.tcp += 1;
+        let (to, recursion) = (server.address, server.recursive);
+        let id = self.rng.random();
+        let slot = &mut self.slots[index];
+        slot.id = id;
+        slot.sent = now;
+        slot.tries = slot.tries.saturating_add(1);
+        let rtype: Rtype = slot.rtype;
+        let query = TcpQuery {
+            key: key(index, slot.generation),
+            to,
+            message: slot.name.query(
+                id,
+                QueryTail {
+                    rtype,
+                    flags: Flags { recursion, edns: false },
+                },
+            ),
+        };
+        let route = slot.route;
+        self.route(route).counters.packets += 1;
+        Some(query)
+    }
+}

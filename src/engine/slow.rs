@@ -1,0 +1,158 @@
+//! Going slower than the window can: for servers that limit the rate of their replies.
+//!
+//! A name server with response rate limiting drops part of what exceeds its limit and answers the rest cut short and empty
+//! (TC set, no records). On a short path one query in flight is already thousands a second, so the window cannot follow;
+//! this finds the rate at which replies do come, and paces the path to it.
+
+use crate::clock::{Instant, Span};
+
+use super::bucket::Bucket;
+
+/// How long replies and losses are counted before they are judged: servers count by the second.
+const ROUND: Span = Span::from_millis(1_100);
+
+/// Rounds without trouble before a faster pace is tried: what a server has limited, it will limit again.
+const CLEAN_ROUNDS: u32 = 5;
+
+/// Bad tries that are needed for a judgement, so that a few stray losses make nothing slow.
+const BAD_MIN: u32 = 4;
+
+/// The pace for the rest of a round in which a server was found to limit, in packets a second.
+const RATE_WHILE_JUDGING: f64 = 50.0;
+
+/// The slowest pace, in packets a second: RFC 6298 time-outs take over below.
+const RATE_MIN: f64 = 5.0;
+
+/// The pace of a path that had to be slowed.
+#[derive(Debug, Default)]
+pub(super) struct Slow {
+    rate: Option<f64>,
+    bucket: Option<Bucket>,
+    round_began: Instant,
+    good: u32,
+    bad: u32,
+    slips: u32,
+    clean_rounds: u32,
+    /// The rate of full replies when the server limited last.
+    limit: f64,
+}
+
+impl Slow {
+    /// When the next packet may pass.
+    pub(super) fn ready_at(&self) -> Instant {
+        self.bucket.as_ref().map_or(Instant::ZERO, Bucket::ready_at)
+    }
+
+    pub(super) fn take(&mut self, now: Instant) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.take(now);
+        }
+    }
+
+    /// A full reply came.
+    pub(super) fn good(&mut self, now: Instant) {
+        self.good += 1;
+        self.judge(now, false);
+    }
+
+    /// A reply came cut short and empty.
+    pub(super) fn slipped(&mut self, now: Instant) {
+        self.bad += 1;
+        self.slips += 1;
+        self.judge(now, true);
+    }
+
+    /// A try was lost; `crowded` if the window is not to blame because it is small already.
+    pub(super) fn lost(&mut self, now: Instant, crowded: bool) {
+        self.bad += 1;
+        self.judge(now, crowded);
+    }
+
+    fn judge(&mut self, now: Instant, may_slow: bool) {
+        let elapsed = now.since(self.round_began);
+        if elapsed < ROUND {
+            // At thousands a second the rest of the round would be a flood: hold it down until the round can be judged.
+            if self.rate.is_none() && self.slips >= BAD_MIN && self.slips * 10 > self.good + self.bad {
+                self.set(RATE_WHILE_JUDGING);
+            }
+            return;
+        }
+        let total = self.good + self.bad;
+        let bad_share = f64::from(self.bad) / f64::from(total.max(1));
+        if (may_slow || self.slips > 0) && self.bad >= BAD_MIN && bad_share > 0.1 {
+            // Ninety per cent of what came through: a little below the server's limit.
+            let measured = f64::from(self.good) / elapsed.as_secs_f64();
+            self.limit = measured;
+            self.set((measured * 0.9).max(RATE_MIN));
+            self.clean_rounds = 0;
+        } else if let Some(rate) = self.rate {
+            self.clean_rounds += 1;
+            if rate < self.limit * 0.75 {
+                self.set(rate * 1.25);
+            } else if bad_share < 0.02 && self.clean_rounds > CLEAN_ROUNDS {
+                self.set(rate * 1.03);
+            }
+        }
+        self.round_began = now;
+        (self.good, self.bad, self.slips) = (0, 0, 0);
+    }
+
+    fn set(&mut self, rate: f64) {
+        self.rate = Some(rate);
+        match &mut self.bucket {
+            Some(bucket) => bucket.set_rate(rate),
+            None => self.bucket = Some(Bucket::paced(rate)),
+        }
+    }
+
+    /// The pace in packets a second, if there is one.
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that answers 200 a second in full and slips the rest; returns the pace after `seconds`.
+    #[test]
+    fn finds_the_limit_of_a_server_and_stays_below_it() {
+        let mut slow = Slow::default();
+        let mut now = Instant::from_nanos(1);
+        let (mut second, mut served) = (now, 0);
+        let (mut good, mut bad) = (0u32, 0u32);
+        let end = now + Span::from_secs(60);
+        while now < end {
+            now = (now + Span::from_micros(100)).max(slow.ready_at());
+            slow.take(now);
+            if now.since(second) >= Span::from_secs(1) {
+                (second, served) = (now, 0);
+            }
+            served += 1;
+            if served <= 200 {
+                good += 1;
+                slow.good(now);
+            } else {
+                bad += 1;
+                slow.slipped(now);
+            }
+        }
+        let rate = slow.rate().expect("it was slowed");
+        assert!((100.0..230.0).contains(&rate), "{rate}");
+        assert!(good > 60 * 120, "{good}");
+        assert!(f64::from(bad) < 0.06 * f64::from(good), "{bad} of {good}");
+    }
+
+    #[test]
+    fn a_path_without_trouble_is_never_paced() {
+        let mut slow = Slow::default();
+        for millis in 0..10_000u64 {
+            slow.good(Instant::ZERO + Span::from_millis(millis));
+            if millis % 100 == 0 {
+                slow.lost(Instant::ZERO + Span::from_millis(millis), true);
+            }
+        }
+        assert_eq!(slow.rate(), None);
+    }
+}

@@ -1,0 +1,22 @@
+//! What goes over TCP: an exchange whose UDP reply was cut short (RFC 7766 §5). The engine says what to ask; whoever
+//! drives it carries it out and brings back the message.
+
+use crate::datagram::TcpKey;
+
+use super::slots::SlotIndex;
+
+/// Exchanges over TCP at a time, all upstreams together.
+pub(super) const TCP_MAX: usize = 64;
+
+/// And to one upstream. A rate-limiting server that cuts replies short would otherwise be flooded over TCP instead.
+pub(super) const TCP_PER_UPSTREAM_MAX: u32 = 4;
+
+/// The name of a slot's exchange over TCP.
+pub(super) fn key(slot: SlotIndex, generation: u32) -> TcpKey {
+    TcpKey(u64::from(generation) << 16 | u64::from(slot.0))
+}
+
+/// The slot that a key names, and which exchange in it.
+pub(super) fn slot_of(key: TcpKey) -> (SlotIndex, u32) {
+    (SlotIndex(key.0 as u16), (key.0 >> 16) as u32)
+}

@@ -1,0 +1,70 @@
+//! One server address: its source ports, its total window, and what it can do.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use crate::datagram::Port;
+
+use super::bucket::Bucket;
+use super::path::PathIndex;
+
+/// How a server is to be spoken to.
+#[derive(Debug, Clone)]
+pub struct UpstreamOptions {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The source ports to use, one at random for each batch (RFC 5452 §9.2). At least one.
+    pub ports: Vec<Port>,
+    /// It resolves for us (RD is set), and its round-trip times include other servers'.
+    pub recursive: bool,
+    /// Queries in flight at most, all paths together.
+    pub window_max: u32,
+    /// Packets a second at most; none: no limit but the window.
+    pub rate_qps: Option<f64>,
+}
+
+/// Whether a server answers over TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TcpSeen {
+    Untried,
+    Works,
+    Fails,
+}
+
+/// One server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) ports: Vec<Port>,
+    pub(super) recursive: bool,
+    pub(super) in_flight: u32,
+    pub(super) window_max: u32,
+    pub(super) bucket: Option<Bucket>,
+    /// Queries go out with EDNS.
+    pub(super) edns: bool,
+    /// A reply to a query with EDNS has come.
+    pub(super) edns_answered: bool,
+    pub(super) tcp: TcpSeen,
+    pub(super) tcp_in_flight: u32,
+    /// Paths that would send if the total window had room.
+    pub(super) waiting: VecDeque<PathIndex>,
+}
+
+impl Server {
+    pub(super) fn new(options: UpstreamOptions) -> Server {
+        assert!(!options.ports.is_empty(), "an upstream needs a source port");
+        Server {
+            address: options.address,
+            ports: options.ports,
+            recursive: options.recursive,
+            in_flight: 0,
+            window_max: options.window_max.max(1),
+            bucket: options.rate_qps.map(Bucket::paced),
+            edns: true,
+            edns_answered: false,
+            tcp: TcpSeen::Untried,
+            tcp_in_flight: 0,
+            waiting: VecDeque::new(),
+        }
+    }
+}
