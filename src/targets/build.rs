@@ -1,0 +1,446 @@
+//! Makes a [`TargetSet`]: cuts out what was named before, joins neighbours to runs, and cuts all into chunks.
+//!
+//! What tells doubles (interval sets and a hash table of names) is dropped when the set is done.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use super::chunk::CHUNK_TARGETS_MAX;
+use super::interval::{IntervalSet, Ordinal};
+use super::parse::Form;
+use super::set::{Group, Lane, Lanes, Names, Position, RUNS_MAX, Run, TargetSet};
+use super::target::Kind;
+
+/// The set has no room for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// A set that is being read.
+pub(super) struct Builder {
+    lanes: Lanes,
+    /// The order of the lanes in the input: so many runs of this one, then so many of that.
+    sections: Vec<(Lane, u32)>,
+    seen_ip4: IntervalSet<u32>,
+    seen_ip6: IntervalSet<u128>,
+    seen_ip6_prefixes: IntervalSet<u64>,
+    seen_names: HashTable<u32>,
+    /// Keyed at random: names come from files that others write.
+    hasher: RandomState,
+    counts: [u64; Kind::ALL.len()],
+    duplicates: u64,
+}
+
+impl Builder {
+    pub(super) fn new() -> Builder {
+        Builder {
+            lanes: Lanes::default(),
+            sections: Vec::new(),
+            seen_ip4: IntervalSet::new(),
+            seen_ip6: IntervalSet::new(),
+            seen_ip6_prefixes: IntervalSet::new(),
+            seen_names: HashTable::new(),
+            hasher: RandomState::new(),
+            counts: [0; Kind::ALL.len()],
+            duplicates: 0,
+        }
+    }
+
+    /// Adds what of a form is new.
+    pub(super) fn add(&mut self, form: &Form) -> Result<(), Full> {
+        let (lane, named) = match form {
+            Form::Ip4(first, last) => (Lane::Ip4, u64::from(last - first) + 1),
+            Form::Ip6(first, last) => (Lane::Ip6, (last - first) as u64 + 1), // IP6_TARGETS_MAX at most
+            Form::Ip6Prefixes(first, last) => (Lane::Ip6Prefixes, last - first + 1),
+            Form::Domain(_) => (Lane::Domain, 1),
+        };
+        let runs_before = self.lanes.runs(lane);
+        let joins = self.sections.last().is_some_and(|(last, _)| *last == lane);
+        let room = RUNS_MAX - self.run_count();
+        let added = match form {
+            Form::Ip4(first, last) => claim(&mut self.seen_ip4, &mut self.lanes.ip4, (*first, *last), joins, room),
+            Form::Ip6(first, last) => claim(&mut self.seen_ip6, &mut self.lanes.ip6, (*first, *last), joins, room),
+            Form::Ip6Prefixes(first, last) => {
+                let (seen, runs) = (&mut self.seen_ip6_prefixes, &mut self.lanes.ip6_prefixes);
+                claim(seen, runs, (*first, *last), joins, room)
+            }
+            Form::Domain(name) => self.add_name(name, room),
+        }?;
+        let runs_new = (self.lanes.runs(lane) - runs_before) as u32; // RUNS_MAX at most
+        match self.sections.last_mut() {
+            Some((_, runs)) if joins => *runs += runs_new,
+            _ if runs_new > 0 => self.sections.push((lane, runs_new)),
+            _ => {}
+        }
+        self.counts[lane.kind() as usize] += added;
+        self.duplicates += named - added;
+        Ok(())
+    }
+
+    fn run_count(&self) -> usize {
+        Lane::ALL.into_iter().map(|lane| self.lanes.runs(lane)).sum()
+    }
+
+    fn add_name(&mut self, name: &str, room: usize) -> Result<u64, Full> {
+        let Builder {
+            lanes,
+            seen_names,
+            hasher,
+            ..
+        } = self;
+        let hash = hasher.hash_one(name);
+        if seen_names
+            .find(hash, |&index| lanes.names.name(index) == name)
+            .is_some()
+        {
+            return Ok(0);
+        }
+        if room == 0 {
+            return Err(Full);
+        }
+        let index = lanes.names.len() as u32; // RUNS_MAX at most
+        lanes.names.push(name);
+        seen_names.insert_unique(hash, index, |&index| hasher.hash_one(lanes.names.name(index)));
+        Ok(1)
+    }
+
+    /// The set.
+    pub(super) fn finish(self) -> TargetSet {
+        let Builder {
+            mut lanes,
+            sections,
+            counts,
+            duplicates,
+            ..
+        } = self;
+        lanes.ip4.shrink_to_fit();
+        lanes.ip6.shrink_to_fit();
+        lanes.ip6_prefixes.shrink_to_fit();
+        Names::shrink(&mut lanes.names);
+        let mut index = Index::default();
+        let mut starts = [0; Lane::ALL.len()];
+        for (lane, runs) in sections {
+            let start = &mut starts[lane as usize];
+            for run in *start..*start + runs {
+                index.add_run(&lanes, lane, run);
+            }
+            *start += runs;
+            index.close();
+        }
+        index.groups.shrink_to_fit();
+        TargetSet {
+            lanes,
+            groups: index.groups,
+            chunk_count: index.chunks,
+            counts,
+            duplicates,
+        }
+    }
+}
+
+/// Adds what of `ends` was not seen to the runs, and says how many numbers that is. With `joins`, it may lengthen the last
+/// run there is.
+fn claim<T: Ordinal>(
+    seen: &mut IntervalSet<T>,
+    runs: &mut Vec<Run<T>>,
+    ends: (T, T),
+    joins: bool,
+    room: usize,
+) -> Result<u64, Full> {
+    let bound = runs.len() + room;
+    let mut added = 0;
+    seen.claim(ends.0, ends.1, |first, last| {
+        added += (last.wide() - first.wide()) as u64 + 1; // a form has 2^32 at most
+        let full = runs.len() >= bound;
+        match runs.last_mut() {
+            Some(run) if joins && run.last.wide().checked_add(1) == Some(first.wide()) => run.last = last,
+            _ if full => return Err(Full),
+            _ => runs.push(Run { first, last }),
+        }
+        Ok(())
+    })?;
+    Ok(added)
+}
+
+/// The index of chunks, as it grows.
+#[derive(Default)]
+struct Index {
+    groups: Vec<Group>,
+    chunks: u64,
+    /// The chunk that is being filled.
+    open: Option<(Position, usize)>,
+}
+
+impl Index {
+    /// Cuts a run at block boundaries: whole blocks are chunks of their own, what is left before and behind them shares
+    /// chunks with its neighbours in the input.
+    fn add_run(&mut self, lanes: &Lanes, lane: Lane, run: u32) {
+        let block = CHUNK_TARGETS_MAX as u64;
+        let position = |offset| Position { offset, run, lane };
+        let len = lanes.run_len(lane, run);
+        let to_boundary = (block - u64::from(lanes.run_phase(lane, run))) % block;
+        let head = len.min(to_boundary);
+        let blocks = (len - head) / block;
+        let tail = (len - head) % block;
+        self.add_piece(position(0), head as usize); // less than a block
+        if blocks > 0 {
+            self.close();
+            self.push(position(head), CHUNK_TARGETS_MAX, blocks);
+        }
+        self.add_piece(position(len - tail), tail as usize); // less than a block
+    }
+
+    /// A piece stays whole: if it does not fit, a new chunk begins.
+    fn add_piece(&mut self, position: Position, len: usize) {
+        if len == 0 {
+            return;
+        }
+        if self.open.is_some_and(|(_, open)| open + len > CHUNK_TARGETS_MAX) {
+            self.close();
+        }
+        let (_, open) = self.open.get_or_insert((position, 0));
+        *open += len;
+    }
+
+    fn close(&mut self) {
+        if let Some((position, len)) = self.open.take() {
+            self.push(position, len, 1);
+        }
+    }
+
+    fn push(&mut self, position: Position, len: usize, chunks: u64) {
+        self.groups.push(Group {
+            first_chunk: self.chunks,
+            position,
+            len: len as u16, // CHUNK_TARGETS_MAX at most
+        });
+        self.chunks += chunks;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::super::parse::{Ip6Unit, form};
+    use super::super::target::Target;
+    use super::*;
+
+    fn build(texts: &[&str]) -> TargetSet {
+        build_unit(texts, Ip6Unit::Address)
+    }
+
+    fn build_unit(texts: &[&str], unit: Ip6Unit) -> TargetSet {
+        let mut builder = Builder::new();
+        for text in texts {
+            builder.add(&form(text, unit).expect("a good form")).expect("room");
+        }
+        builder.finish()
+    }
+
+    fn all(set: &TargetSet) -> Vec<String> {
+        set.chunks()
+            .flat_map(|chunk| chunk.iter())
+            .map(|target| target.to_string())
+            .collect()
+    }
+
+    fn lens(set: &TargetSet) -> Vec<usize> {
+        set.chunks().map(|chunk| chunk.len()).collect()
+    }
+
+    #[test]
+    fn a_16_is_256_blocks() {
+        let set = build(&["198.18.0.0/16"]);
+        assert_eq!((set.len(), set.chunk_count(), set.groups.len()), (65536, 256, 1));
+        for (number, chunk) in set.chunks().enumerate() {
+            assert_eq!(chunk.len(), 256);
+            let first = Ipv4Addr::new(198, 18, number as u8, 0);
+            assert_eq!(chunk.get(0), Some(Target::Ip4(first)));
+            assert_eq!(chunk.get(255), Some(Target::Ip4(first | Ipv4Addr::new(0, 0, 0, 255))));
+            assert_eq!(chunk.get(256), None);
+        }
+    }
+
+    #[test]
+    fn all_of_ip4_is_one_run() {
+        let set = build(&["0.0.0.0/0", "192.0.2.1"]);
+        assert_eq!((set.len(), set.duplicates()), (1 << 32, 1));
+        assert_eq!(
+            (set.lanes.ip4.len(), set.groups.len(), set.chunk_count()),
+            (1, 1, 1 << 24)
+        );
+        let last = set.chunk((1 << 24) - 1).expect("the last chunk");
+        assert_eq!(last.iter().last(), Some(Target::Ip4(Ipv4Addr::BROADCAST)));
+        assert!(set.chunk(1 << 24).is_none());
+        assert_eq!(set.chunks_from((1 << 24) - 2).count(), 2);
+        assert_eq!(set.chunks_from(u64::MAX).count(), 0);
+    }
+
+    #[test]
+    fn blocks_keep_their_boundaries_in_a_range() {
+        let set = build(&["192.0.2.128-192.0.5.9"]);
+        assert_eq!(lens(&set), [128, 256, 256, 10]);
+        let firsts: Vec<_> = set
+            .chunks()
+            .map(|chunk| chunk.get(0).expect("not empty").to_string())
+            .collect();
+        assert_eq!(firsts, ["192.0.2.128", "192.0.3.0", "192.0.4.0", "192.0.5.0"]);
+    }
+
+    #[test]
+    fn scattered_targets_fill_chunks() {
+        let addresses: Vec<String> = (0..600)
+            .map(|n| Ipv4Addr::from_bits(0xc633_0000 + 2 * n).to_string())
+            .collect();
+        let set = build(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(lens(&set), [256, 256, 88]);
+        assert_eq!(all(&set), addresses);
+        let names: Vec<String> = (0..600).map(|n| format!("host{n}.example")).collect();
+        let set = build(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(lens(&set), [256, 256, 88]);
+        assert_eq!(all(&set), names);
+    }
+
+    #[test]
+    fn neighbours_become_one_run() {
+        let set = build(&[
+            "192.0.2.1",
+            "192.0.2.2",
+            "192.0.2.3-192.0.2.9",
+            "2001:db8::1",
+            "192.0.2.10",
+            "192.0.2.11",
+        ]);
+        assert_eq!(set.lanes.ip4.len(), 2, "order is kept across another kind");
+        assert_eq!(lens(&set), [9, 1, 2]);
+    }
+
+    #[test]
+    fn order_is_that_of_the_first_mention() {
+        let set = build(&[
+            "192.0.2.5",
+            "a.example",
+            "192.0.2.4/30",
+            "A.example.",
+            "b.example",
+            "192.0.2.5",
+            "::ffff:192.0.2.6",
+        ]);
+        assert_eq!(
+            all(&set),
+            [
+                "192.0.2.5",
+                "a.example",
+                "192.0.2.4",
+                "192.0.2.6",
+                "192.0.2.7",
+                "b.example"
+            ]
+        );
+        assert_eq!((set.len(), set.duplicates()), (6, 4));
+        assert_eq!(
+            (set.count(Kind::Ip4), set.count(Kind::Domain), set.count(Kind::Ip6)),
+            (4, 2, 0)
+        );
+        let kinds: Vec<Kind> = set.chunks().map(|chunk| chunk.kind()).collect();
+        assert_eq!(kinds, [Kind::Ip4, Kind::Domain, Kind::Ip4, Kind::Domain]);
+    }
+
+    #[test]
+    fn sixty_fours_are_asked_by_their_first_address() {
+        let texts = [
+            "2001:db8::/62",
+            "2001:db8:0:1::",
+            "2001:db8:0:1::7",
+            "2001:db8:0:2::/64",
+        ];
+        let set = build_unit(&texts, Ip6Unit::Prefix64);
+        let expected = [
+            "2001:db8::",
+            "2001:db8:0:1::",
+            "2001:db8:0:2::",
+            "2001:db8:0:3::",
+            "2001:db8:0:1::7",
+        ];
+        assert_eq!(all(&set), expected);
+        assert_eq!(set.duplicates(), 2);
+        let set = build_unit(&["2001:db8::/48"], Ip6Unit::Prefix64);
+        assert_eq!((set.chunk_count(), set.groups.len()), (256, 1));
+    }
+
+    #[test]
+    fn names_are_held_compactly() {
+        let mut builder = Builder::new();
+        for n in 0..10_000 {
+            builder
+                .add(&Form::Domain(format!("mail{n}.customer.example.org")))
+                .expect("room");
+        }
+        let set = builder.finish();
+        let octets = set.lanes.names.octets() + size_of::<Group>() * set.groups.capacity();
+        assert!(octets < 60 * 10_000, "60 MB for a million names: {octets}");
+    }
+
+    /// Cheap to name in many overlapping ways: 64 addresses around a block boundary, both families.
+    fn some_form() -> impl Strategy<Value = Form> {
+        let base4 = 0xc000_02e0u32;
+        let base6 = 0x2001_0db8u128 << 96;
+        prop_oneof![
+            (0u32..64, 0u32..24).prop_map(move |(at, more)| Form::Ip4(base4 + at, base4 + at + more)),
+            (0u128..64, 0u128..24).prop_map(move |(at, more)| Form::Ip6(base6 + at, base6 + at + more)),
+            (0u64..9).prop_map(|n| Form::Domain(format!("h{n}.example"))),
+            (0u32..4).prop_map(move |at| Form::Ip4(base4 + at, base4 + 700 + at)),
+        ]
+    }
+
+    fn expand(form: &Form) -> Vec<Target> {
+        match form {
+            Form::Ip4(first, last) => (*first..=*last)
+                .map(|bits| Target::Ip4(Ipv4Addr::from_bits(bits)))
+                .collect(),
+            Form::Ip6(first, last) => (*first..=*last)
+                .map(|bits| Target::Ip6(Ipv6Addr::from_bits(bits)))
+                .collect(),
+            Form::Domain(name) => vec![name.parse().expect("a good name")],
+            Form::Ip6Prefixes(..) => unreachable!("not made here"),
+        }
+    }
+
+    proptest! {
+        /// Against a list and a hash set of everything written out.
+        #[test]
+        fn the_set_is_what_was_named_once_each_in_order(forms in proptest::collection::vec(some_form(), 0..40)) {
+            let mut builder = Builder::new();
+            let mut seen = HashSet::new();
+            let mut expected = Vec::new();
+            let mut named = 0;
+            for form in &forms {
+                builder.add(form).expect("room");
+                for target in expand(form) {
+                    named += 1;
+                    if seen.insert(target.clone()) {
+                        expected.push(target);
+                    }
+                }
+            }
+            let set = builder.finish();
+            let chunks: Vec<Vec<Target>> = set.chunks().map(|chunk| chunk.iter().collect()).collect();
+            prop_assert_eq!(chunks.concat(), expected.clone());
+            prop_assert_eq!(set.len(), expected.len() as u64);
+            prop_assert_eq!(set.duplicates(), named - set.len());
+            prop_assert_eq!(set.chunk_count(), chunks.len() as u64);
+            for (number, (chunk, targets)) in set.chunks().zip(&chunks).enumerate() {
+                prop_assert!((1..=CHUNK_TARGETS_MAX).contains(&chunk.len()));
+                prop_assert!(targets.iter().all(|target| target.kind() == chunk.kind()));
+                let by_index: Vec<Target> = (0..chunk.len()).filter_map(|index| chunk.get(index)).collect();
+                prop_assert_eq!(&by_index, targets);
+                let again: Vec<Target> = set.chunks_from(number as u64).next().expect("a chunk").iter().collect();
+                prop_assert_eq!(&again, targets);
+            }
+        }
+    }
+}
