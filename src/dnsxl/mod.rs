@@ -5,13 +5,21 @@
 
 mod catalogue;
 mod codes;
+mod interpret;
+mod key;
 mod list;
 mod observation;
+mod query;
+#[cfg(test)]
+mod testing;
 
 pub use catalogue::Catalogue;
-pub use codes::{Code, CodePattern, CodeTable};
+pub use codes::{Code, CodeError, CodePattern, CodeTable, Meaning, is_code, is_refusal_space};
+pub use interpret::{Heard, REASON_OCTETS_MAX, Reader, reason};
+pub use key::{KEY_MARK, Key, KeyError};
 pub use list::{
     Confidence, List, ListIndex, NameForm, Operator, OperatorIndex, Retired, Role, Status, Terms, TestEntries, Tier,
     Use,
 };
 pub use observation::{Cause, How, Listing, Observation, Reason};
+pub use query::{Names, Questions, Subject};
