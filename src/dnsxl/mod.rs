@@ -5,16 +5,22 @@
 
 mod catalogue;
 mod codes;
+mod control;
+mod health;
 mod interpret;
 mod key;
 mod list;
 mod observation;
+mod probe;
 mod query;
+mod resolver;
 #[cfg(test)]
 mod testing;
 
 pub use catalogue::Catalogue;
 pub use codes::{Code, CodeError, CodePattern, CodeTable, Meaning, is_code, is_refusal_space};
+pub use control::{Control, judge_control};
+pub use health::{Fault, Health, State, judge};
 pub use interpret::{Heard, REASON_OCTETS_MAX, Reader, reason};
 pub use key::{KEY_MARK, Key, KeyError};
 pub use list::{
@@ -22,4 +28,8 @@ pub use list::{
     Use,
 };
 pub use observation::{Cause, How, Listing, Observation, Reason};
+pub use probe::{
+    CANARIES, CANARIES_MORE, Probe, ProbeReply, ProbeRole, canary, more_canaries, negative, positive, probes,
+};
 pub use query::{Names, Questions, Subject};
+pub use resolver::{Evidence, ResolverVerdict, resolver_verdict};
