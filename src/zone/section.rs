@@ -1,0 +1,258 @@
+//! One set of entries with what belongs to it: values, TTL, templates. A dataset is one section, or many in subzones.
+
+use crate::wire::{Rdata, Rtype};
+
+use super::dataset::DatasetKind;
+use super::dnset::Dnset;
+use super::error::{Notes, ZoneFileError};
+use super::generic::Generic;
+use super::ip4::{Ip4Form, Ip4Set};
+use super::ip6::{Ip6Trie, Ip6Tset, show_address};
+use super::prefixes::Prefixes;
+use super::query::{Addresses, ZoneQuery};
+use super::text::show_labels;
+use super::value::{BUILT_IN, Templates, ValueId, Values};
+
+/// TTL where no file says otherwise, in seconds: rbldnsd's 35 minutes.
+pub(super) const TTL_DEFAULT: u32 = 35 * 60;
+
+/// Records of one reply at most, as rbldnsd has it.
+const RECORDS_MAX: usize = 255;
+
+/// TTL and templates, which sections of a combined dataset take over from the common part.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    pub(super) ttl: u32,
+    pub(super) templates: Templates,
+}
+
+impl Scope {
+    /// The scope at the start of a file.
+    pub(super) fn new() -> Scope {
+        Scope {
+            ttl: TTL_DEFAULT,
+            templates: Templates::default(),
+        }
+    }
+}
+
+/// The entries, by kind.
+#[derive(Debug)]
+enum Entries {
+    Ip4(Ip4Set),
+    Ip6Tset(Ip6Tset),
+    Ip6Trie(Ip6Trie),
+    Dnset(Dnset),
+    Generic(Generic),
+    Prefixes(Prefixes),
+}
+
+/// One set of entries.
+#[derive(Debug)]
+pub(super) struct Section {
+    entries: Entries,
+    values: Values,
+    /// Whether a default value was read; `ip4tset` and `ip6tset` take the first one for all their entries.
+    default_is_set: bool,
+    pub(super) scope: Scope,
+}
+
+/// What was found for a question so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The name exists.
+    pub(super) exists: bool,
+    /// Its records of the asked type, each with its TTL in seconds. Allocated with the first one.
+    pub(super) records: Vec<(u32, Rdata)>,
+}
+
+impl Found {
+    /// Adds a record once. Records of one type have one TTL, the lowest (RFC 2181 §5.2).
+    pub(super) fn add(&mut self, ttl: u32, data: Rdata) {
+        let rtype = data.rtype();
+        let of_type = |records: &[(u32, Rdata)]| records.iter().find(|(_, other)| other.rtype() == rtype).map(|r| r.0);
+        let common = of_type(&self.records).map_or(ttl, |old| old.min(ttl));
+        for (ttl, other) in &mut self.records {
+            if other.rtype() == rtype {
+                *ttl = common;
+            }
+        }
+        let present = self.records.iter().any(|(_, other)| *other == data);
+        if !present && self.records.len() < RECORDS_MAX {
+            self.records.push((common, data));
+        }
+    }
+}
+
+/// Whether records of type `held` answer a question for type `asked`.
+fn answers(held: Rtype, asked: Rtype) -> bool {
+    asked == held || asked == Rtype::ANY
+}
+
+impl Section {
+    /// An empty section. `combined` has no section of its own.
+    pub(super) fn new(kind: DatasetKind, scope: Scope) -> Option<Section> {
+        let entries = match kind {
+            DatasetKind::Ip4Set => Entries::Ip4(Ip4Set::new(Ip4Form::Ranges)),
+            DatasetKind::Ip4Tset => Entries::Ip4(Ip4Set::new(Ip4Form::Trivial)),
+            DatasetKind::Ip4Trie => Entries::Ip4(Ip4Set::new(Ip4Form::Prefixes)),
+            DatasetKind::Ip6Tset => Entries::Ip6Tset(Ip6Tset::default()),
+            DatasetKind::Ip6Trie => Entries::Ip6Trie(Ip6Trie::default()),
+            DatasetKind::Dnset => Entries::Dnset(Dnset::default()),
+            DatasetKind::Generic => Entries::Generic(Generic::default()),
+            DatasetKind::Prefixes => Entries::Prefixes(Prefixes::default()),
+            DatasetKind::Combined => return None,
+        };
+        Some(Section {
+            entries,
+            values: Values::new(),
+            default_is_set: false,
+            scope,
+        })
+    }
+
+    /// Whether IPv4 addresses are looked up here.
+    pub(super) fn has_ip4(&self) -> bool {
+        matches!(self.entries, Entries::Ip4(_) | Entries::Prefixes(_))
+    }
+
+    /// Takes a line that is neither empty, nor a comment, nor a special.
+    ///
+    /// # Errors
+    /// If rbldnsd would refuse the whole file for it.
+    pub(super) fn line(&mut self, line: &[u8], notes: &mut Notes<'_>) -> Result<(), ZoneFileError> {
+        if self.is_default(line) {
+            self.take_default(line, notes);
+            return Ok(());
+        }
+        match &mut self.entries {
+            Entries::Ip4(set) => set.line(line, &mut self.values, notes),
+            Entries::Ip6Tset(set) => set.line(line, notes),
+            Entries::Ip6Trie(set) => set.line(line, &mut self.values, notes),
+            Entries::Dnset(set) => set.line(line, &mut self.values, notes),
+            Entries::Generic(set) => return set.line(line, self.scope.ttl, notes),
+            Entries::Prefixes(set) => set.line(line, &mut self.values, notes),
+        }
+        Ok(())
+    }
+
+    /// Whether a line is a default value. `::1` is an address, not a value without A.
+    fn is_default(&self, line: &[u8]) -> bool {
+        match self.entries {
+            Entries::Generic(_) | Entries::Prefixes(_) => false,
+            Entries::Ip6Trie(_) => line.starts_with(b":") && !line.starts_with(b"::"),
+            _ => line.starts_with(b":"),
+        }
+    }
+
+    fn take_default(&mut self, line: &[u8], notes: &mut Notes<'_>) {
+        let first_only = match &self.entries {
+            Entries::Ip6Tset(_) => true,
+            Entries::Ip4(set) => set.is_trivial(),
+            _ => false,
+        };
+        if first_only && self.default_is_set {
+            return;
+        }
+        // What a default leaves out comes from the built-in value, not from the default before it.
+        if let Some(id) = self.values.parse(line, BUILT_IN, notes) {
+            self.values.default = id;
+            self.default_is_set = true;
+        }
+    }
+
+    /// Adds what this section has for a question.
+    pub(super) fn answer(&self, query: &ZoneQuery<'_>, addresses: Addresses, asked: Rtype, found: &mut Found) {
+        match &self.entries {
+            Entries::Generic(set) => {
+                if let Some(records) = set.find(query.labels()) {
+                    found.exists = true;
+                    let wanted = records.iter().filter(|(_, data)| answers(data.rtype(), asked));
+                    wanted.for_each(|(ttl, data)| found.add(*ttl, data.clone()));
+                }
+            }
+            Entries::Dnset(set) => {
+                let listed = set.find(query.labels(), |entry, id| {
+                    self.add(id, asked, found, || show_labels(entry))
+                });
+                found.exists |= listed;
+            }
+            Entries::Ip4(_) | Entries::Ip6Tset(_) | Entries::Ip6Trie(_) | Entries::Prefixes(_) => {
+                self.answer_address(addresses, asked, found);
+            }
+        }
+    }
+
+    fn answer_address(&self, addresses: Addresses, asked: Rtype, found: &mut Found) {
+        let Addresses { ip4, ip6 } = addresses;
+        if let Some(address) = ip4 {
+            let subject = || address.to_string().into_bytes();
+            match &self.entries {
+                Entries::Ip4(set) => {
+                    let listed = set.find(address, &self.values, |id| self.add(id, asked, found, subject));
+                    found.exists |= listed;
+                }
+                Entries::Prefixes(set) => self.add_if(set.find4(address), asked, found, subject),
+                _ => {}
+            }
+        }
+        if let Some(address) = ip6 {
+            let subject = || show_address(address).into_bytes();
+            match &self.entries {
+                Entries::Ip6Tset(set) if set.contains(address) => {
+                    self.add_if(Some(self.values.default), asked, found, subject);
+                }
+                Entries::Ip6Trie(set) => self.add_if(set.find(address), asked, found, subject),
+                Entries::Prefixes(set) => self.add_if(set.find6(address), asked, found, subject),
+                _ => {}
+            }
+        }
+    }
+
+    fn add_if(&self, id: Option<ValueId>, asked: Rtype, found: &mut Found, subject: impl FnOnce() -> Vec<u8>) {
+        if let Some(id) = id {
+            found.exists = true;
+            self.add(id, asked, found, subject);
+        }
+    }
+
+    /// Adds a value's records of the asked type.
+    fn add(&self, id: ValueId, asked: Rtype, found: &mut Found, subject: impl FnOnce() -> Vec<u8>) {
+        let value = self.values.get(id);
+        if answers(Rtype::A, asked) {
+            found.add(self.scope.ttl, Rdata::A(value.address));
+        }
+        if answers(Rtype::TXT, asked) {
+            let text = self.scope.templates.expand(&value.template, &subject());
+            if !text.is_empty() {
+                found.add(self.scope.ttl, Rdata::Txt(vec![text.into()]));
+            }
+        }
+    }
+
+    /// Whether there is an entry below a name: then the name exists as an empty non-terminal (RFC 8020 §2).
+    pub(super) fn has_below(&self, query: &ZoneQuery<'_>) -> bool {
+        match &self.entries {
+            Entries::Ip4(set) => query.net4().is_some_and(|net| set.touches(net)),
+            Entries::Ip6Tset(_) => false, // nobody asks for parts of IPv6 addresses
+            Entries::Ip6Trie(set) => query.net6().is_some_and(|net| set.touches(net)),
+            Entries::Dnset(set) => set.has_below(query.labels()),
+            Entries::Generic(set) => set.has_below(query.labels()),
+            Entries::Prefixes(set) => {
+                query.net4().is_some_and(|net| set.touches4(net)) || query.net6().is_some_and(|net| set.touches6(net))
+            }
+        }
+    }
+
+    /// How many entries there are (a range counts as the prefixes that make it).
+    pub(super) fn len(&self) -> usize {
+        match &self.entries {
+            Entries::Ip4(set) => set.len(),
+            Entries::Ip6Tset(set) => set.len(),
+            Entries::Ip6Trie(set) => set.len(),
+            Entries::Dnset(set) => set.len(),
+            Entries::Generic(set) => set.len(),
+            Entries::Prefixes(set) => set.len(),
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What an entry answers with: an address and a text template, and how the template is filled in.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use super::error::Notes;
+use super::ip4::parse_abbreviated;
+use super::text::skip_blanks;
+
+/// Longest template; longer ones are cut with a warning. A character string holds no more (RFC 1035 §3.3.14).
+const TEMPLATE_OCTETS_MAX: usize = 255;
+
+/// Longest text that is answered: rbldnsd stops one octet short of what a character string holds.
+const TEXT_OCTETS_MAX: usize = 254;
+
+/// Values of one entry at most: rbldnsd puts no more than 255 records into a reply.
+const VALUES_PER_ENTRY_MAX: usize = 255;
+
+/// An address and a text template.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Value {
+    /// The A record.
+    pub(super) address: Ipv4Addr,
+    /// The template of the TXT record; empty: none.
+    pub(super) template: Box<[u8]>,
+}
+
+/// A value by its place among the [`Values`] of a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ValueId(u32);
+
+/// The value of entries that take something out (`!`).
+pub(super) const EXCLUDED: ValueId = ValueId(u32::MAX);
+
+/// The value where a file gives none: 127.0.0.2 without text.
+pub(super) const BUILT_IN: ValueId = ValueId(0);
+
+/// The values of a section, each kept once.
+#[derive(Debug)]
+pub(super) struct Values {
+    list: Vec<Value>,
+    index: HashMap<Value, ValueId>,
+    /// The value of entries that give none of their own.
+    pub(super) default: ValueId,
+}
+
+impl Values {
+    /// The built-in value alone, as the default.
+    pub(super) fn new() -> Values {
+        let mut values = Values {
+            list: Vec::new(),
+            index: HashMap::new(),
+            default: BUILT_IN,
+        };
+        values.intern(Value {
+            address: Ipv4Addr::new(127, 0, 0, 2),
+            template: Box::default(),
+        });
+        values
+    }
+
+    /// The value at an id that this set gave out, and that is not [`EXCLUDED`].
+    pub(super) fn get(&self, id: ValueId) -> &Value {
+        &self.list[id.0 as usize]
+    }
+
+    /// The id of a value, old or new.
+    pub(super) fn intern(&mut self, value: Value) -> ValueId {
+        if let Some(&id) = self.index.get(&value) {
+            return id;
+        }
+        // A file of 2³² different values would be over 64 GiB.
+        let id = ValueId(u32::try_from(self.list.len()).expect("fewer than 2³² values"));
+        self.list.push(value.clone());
+        self.index.insert(value, id);
+        id
+    }
+
+    /// Reads a value; what it leaves out comes from `base`. None, and a warning, if it is no value.
+    ///
+    /// `:A:TXT`, `:A:` (no text), `:A` (the text of `base`), or `TXT`; A may be the last octet alone.
+    pub(super) fn parse(&mut self, text: &[u8], base: ValueId, notes: &mut Notes<'_>) -> Option<ValueId> {
+        let base = self.get(base);
+        let (address, template) = match text.strip_prefix(b":") {
+            None => (base.address, text),
+            Some(rest) => {
+                let Some((address, rest)) = value_address(rest) else {
+                    notes.warn(text, "no address where `:A:TXT` has one");
+                    return None;
+                };
+                match skip_blanks(rest).split_first() {
+                    None => (address, &*base.template),
+                    Some((b':', template)) => (address, skip_blanks(template)),
+                    Some(_) => {
+                        notes.warn(text, "neither `:A` nor `:A:TXT`");
+                        return None;
+                    }
+                }
+            }
+        };
+        let template = if template.len() > TEMPLATE_OCTETS_MAX {
+            notes.warn(template, "text cut to 255 octets");
+            &template[..TEMPLATE_OCTETS_MAX]
+        } else {
+            template
+        };
+        let value = Value {
+            address,
+            template: template.into(),
+        };
+        Some(self.intern(value))
+    }
+}
+
+/// The A of a value: `127.0.0.2`, or `2` for the last octet under 127.0.0. All zeros is none.
+fn value_address(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
+    let (address, bits, rest) = parse_abbreviated(text)?;
+    let address = if bits == 8 && address != 0 {
+        address | 0x7f00_0000
+    } else {
+        address
+    };
+    (address != 0).then_some((Ipv4Addr::from(address), rest))
+}
+
+/// The values of one entry, or its exclusion.
+#[derive(Debug)]
+pub(super) enum Slot {
+    /// The usual case.
+    One(ValueId),
+    /// Given several times with different values.
+    Many(Vec<ValueId>),
+}
+
+impl Slot {
+    /// Adds a value. An exclusion rules out all values, whichever came first. False if there was no room.
+    pub(super) fn add(&mut self, id: ValueId) -> bool {
+        let present = self.ids();
+        if present.contains(&EXCLUDED) || present.contains(&id) {
+            return true;
+        }
+        if id == EXCLUDED {
+            *self = Slot::One(EXCLUDED);
+            return true;
+        }
+        if present.len() >= VALUES_PER_ENTRY_MAX {
+            return false;
+        }
+        match self {
+            Slot::One(first) => *self = Slot::Many(vec![*first, id]),
+            Slot::Many(ids) => ids.push(id),
+        }
+        true
+    }
+
+    /// The values, or [`EXCLUDED`] alone.
+    pub(super) fn ids(&self) -> &[ValueId] {
+        match self {
+            Slot::One(id) => std::slice::from_ref(id),
+            Slot::Many(ids) => ids,
+        }
+    }
+}
+
+/// The substitution variables of a section: `$0` to `$9`, and the base template `$=`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Templates {
+    variables: [Option<Box<[u8]>>; 10],
+    base: Option<Box<[u8]>>,
+}
+
+impl Templates {
+    /// Sets a variable by its character, a digit or `=`. The first setting holds.
+    pub(super) fn set(&mut self, which: u8, text: &[u8]) {
+        let variable = match which {
+            b'0'..=b'9' => &mut self.variables[usize::from(which - b'0')],
+            _ => &mut self.base,
+        };
+        variable.get_or_insert_with(|| text.into());
+    }
+
+    /// Fills in a template for `subject`, the address or name in question. Empty: there is no text.
+    pub(super) fn expand(&self, template: &[u8], subject: &[u8]) -> Vec<u8> {
+        let (mut rest, own) = match (template.strip_prefix(b"="), &self.base) {
+            (Some(own), _) => (own, own),
+            (None, Some(base)) if template.is_empty() => (&**base, subject),
+            (None, Some(base)) => (&**base, template),
+            (None, None) => (template, template),
+        };
+        let mut text = Vec::with_capacity(rest.len() + subject.len());
+        while text.len() < TEXT_OCTETS_MAX {
+            let Some(at) = rest.iter().position(|&octet| octet == b'$') else {
+                text.extend_from_slice(rest);
+                break;
+            };
+            text.extend_from_slice(&rest[..at]);
+            let mark = rest.get(at + 1).copied();
+            let taken = match mark {
+                Some(b'$') => {
+                    text.push(b'$');
+                    2
+                }
+                Some(digit @ b'0'..=b'9') => {
+                    match &self.variables[usize::from(digit - b'0')] {
+                        Some(variable) => text.extend_from_slice(variable),
+                        None => text.extend_from_slice(&[b'$', digit]),
+                    }
+                    2
+                }
+                Some(b'=') => {
+                    text.extend_from_slice(own);
+                    2
+                }
+                _ => {
+                    text.extend_from_slice(subject);
+                    1
+                }
+            };
+            rest = &rest[at + taken..];
+        }
+        text.truncate(TEXT_OCTETS_MAX);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, base: &str) -> Option<(String, String)> {
+        let mut notes = Notes::new("test");
+        let mut values = Values::new();
+        let base = values
+            .parse(base.as_bytes(), BUILT_IN, &mut notes)
+            .expect("a good base");
+        let id = values.parse(text.as_bytes(), base, &mut notes)?;
+        let value = values.get(id);
+        Some((
+            value.address.to_string(),
+            String::from_utf8_lossy(&value.template).into_owned(),
+        ))
+    }
+
+    /// The table of the manual's section on resulting values.
+    #[test]
+    fn what_a_value_leaves_out_comes_from_the_default() {
+        let base = ":127.0.0.2:IP address $ is listed";
+        let is = |a: &str, txt: &str| Some((a.to_owned(), txt.to_owned()));
+        assert_eq!(read(":5", base), is("127.0.0.5", "IP address $ is listed"));
+        assert_eq!(read(":6:", base), is("127.0.0.6", ""));
+        assert_eq!(read("IP $ is open", base), is("127.0.0.2", "IP $ is open"));
+        assert_eq!(read(":127.0.1.3: why", base), is("127.0.1.3", "why"));
+        assert_eq!(read(":127.3", base), is("127.0.0.3", "IP address $ is listed"));
+    }
+
+    #[test]
+    fn what_is_no_value_is_refused() {
+        for text in [":", "::text", ":0:", ":256:", ":x:", ":2 text", ":0.0.0.0:"] {
+            assert_eq!(read(text, ":2:"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn templates_are_filled_in() {
+        let mut templates = Templates::default();
+        templates.set(b'1', b"See http://example.com");
+        templates.set(b'1', b"a second setting does not hold");
+        let expand = |templates: &Templates, text: &str| {
+            String::from_utf8(templates.expand(text.as_bytes(), b"192.0.2.1")).expect("ASCII")
+        };
+        assert_eq!(expand(&templates, "$1/$"), "See http://example.com/192.0.2.1");
+        assert_eq!(expand(&templates, "costs $$$$, $2"), "costs $$, $2");
+        assert_eq!(expand(&templates, ""), "");
+        templates.set(b'=', b"[$=] ($)");
+        assert_eq!(expand(&templates, "r123"), "[r123] (192.0.2.1)");
+        assert_eq!(expand(&templates, ""), "[192.0.2.1] (192.0.2.1)");
+        assert_eq!(expand(&templates, "=plain $"), "plain 192.0.2.1");
+    }
+
+    #[test]
+    fn a_text_that_grows_is_cut() {
+        let mut templates = Templates::default();
+        templates.set(b'1', &[b'x'; 200]);
+        assert_eq!(templates.expand(b"$1$1$1", b"").len(), TEXT_OCTETS_MAX);
+    }
+
+    #[test]
+    fn an_exclusion_rules_out_all_values_of_its_entry() {
+        let mut slot = Slot::One(ValueId(3));
+        assert!(slot.add(ValueId(4)));
+        assert_eq!(slot.ids(), [ValueId(3), ValueId(4)]);
+        assert!(slot.add(EXCLUDED));
+        assert!(slot.add(ValueId(5)));
+        assert_eq!(slot.ids(), [EXCLUDED]);
+    }
+}
