@@ -1,6 +1,7 @@
 //! The dossier of a target: its observations, what the stages found, in one value that is judged, written and dropped.
 
 use crate::dnsxl::{How, ListIndex, Observation};
+use crate::stages::Finding;
 use crate::targets::Target;
 
 /// Everything known of one target.
@@ -34,37 +35,6 @@ pub struct Observed {
 /// The stages' records, each as the JSON that reports show under the stage's name (`rdns`, `mx`, `spf`, `dkim`, `dmarc`,
 /// `asn`, `abuse`, `smtp`). Kept in the order in which the stages ran.
 pub type StageRecords = Vec<(&'static str, serde_json::Value)>;
-
-/// What a stage concluded, in words that a person can act on.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Finding {
-    /// Which stage.
-    pub stage: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// A stable word, such as `spf_plus_all`.
-    pub code: String,
-    /// What was found.
-    pub text: String,
-    /// What to do about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
-    /// The related name through which it concerns the target.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub via: Option<String>,
-}
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// It can cost delivery.
-    Warning,
-    /// It does cost delivery.
-    Error,
-}
 
 /// Observations counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]

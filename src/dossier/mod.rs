@@ -2,4 +2,5 @@
 
 mod dossier;
 
-pub use dossier::{Counts, Dossier, Finding, Observed, Severity, StageRecords};
+pub use crate::stages::{Finding, Severity};
+pub use dossier::{Counts, Dossier, Observed, StageRecords};

@@ -1,1 +1,10 @@
-//! To be written.
+//! What a mail server's or a domain's own records say: reverse names, exchangers, keys, policies, origin, contact.
+//!
+//! Each stage asks through a [`Resolver`](crate::exchange::Resolver) and returns a record for the reports and
+//! [`Finding`]s for people. A record that cannot be read is a finding, never an absence. No stage opens a socket but
+//! `smtp`.
+
+pub mod escape;
+mod finding;
+
+pub use finding::{Finding, Severity};
