@@ -4,7 +4,15 @@
 //! [`Finding`]s for people. A record that cannot be read is a finding, never an absence. No stage opens a socket but
 //! `smtp`.
 
+mod ask;
+mod domain;
 pub mod escape;
 mod finding;
+pub mod mx;
+pub mod rdns;
+pub mod taglist;
+#[cfg(test)]
+mod testing;
 
+pub use domain::{registrable, registrable_registry};
 pub use finding::{Finding, Severity};

@@ -1,0 +1,62 @@
+//! Where one organisation's names end: the registrable domain by the public suffix list.
+//!
+//! A convenience for comparing names; DMARC has its own way (the tree walk of RFC 9989 §4.10) and does not use this.
+
+use crate::wire::Name;
+
+/// The registrable domain of a name (`example.co.uk` for `a.b.example.co.uk`), in lower case; none for a public suffix
+/// itself, the root, or a name with octets that no host name has.
+pub fn registrable(name: &Name) -> Option<Name> {
+    let text = plain(name)?;
+    let domain = psl::domain_str(&text)?;
+    domain.parse().ok()
+}
+
+/// As [`registrable`], but only suffixes that are registries count: suffixes that companies put on the list for their
+/// customers (`compute.amazonaws.com`) are the companies' own names here.
+pub fn registrable_registry(name: &Name) -> Option<Name> {
+    let text = plain(name)?;
+    // Each round cuts a label off: at most 127 rounds.
+    let mut suffix = psl::suffix(text.as_bytes())?;
+    while suffix.typ() == Some(psl::Type::Private) {
+        let (_, parent) = std::str::from_utf8(suffix.as_bytes()).ok()?.split_once('.')?;
+        let at = text.len() - parent.len();
+        suffix = psl::suffix(text[at..].as_bytes())?;
+    }
+    let labels = 1 + suffix.as_bytes().split(|&octet| octet == b'.').count();
+    let all: Vec<&str> = text.split('.').collect();
+    let from = all.len().checked_sub(labels)?;
+    all[from..].join(".").parse().ok()
+}
+
+/// A name in lower case, if it has only octets that host names have (letters, digits, `-`, `_`).
+pub(super) fn plain(name: &Name) -> Option<String> {
+    let fine = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    (!name.is_root() && name.labels().flatten().all(fine)).then(|| name.to_lowercase().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::testing::name;
+
+    #[test]
+    fn the_suffix_list_says_where_a_domain_ends() {
+        assert_eq!(registrable(&name("A.b.example.CO.uk")), Some(name("example.co.uk")));
+        assert_eq!(registrable(&name("example.org")), Some(name("example.org")));
+        assert_eq!(registrable(&name("co.uk")), None);
+        assert_eq!(registrable(&Name::root()), None);
+        assert_eq!(registrable(&name("a\\.b.example.org")), None);
+    }
+
+    #[test]
+    fn a_companys_suffix_is_the_companys_name() {
+        let host = name("ec2-192-0-2-1.us-west-2.compute.amazonaws.com");
+        assert_eq!(registrable_registry(&host), Some(name("amazonaws.com")));
+        assert_eq!(
+            registrable_registry(&name("a.b.example.co.uk")),
+            Some(name("example.co.uk"))
+        );
+        assert_eq!(registrable_registry(&name("com")), None);
+    }
+}
