@@ -10,6 +10,12 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// A catalogue of these lists and operators, taken as they are: for tests and for callers that made sure themselves
+    /// that every list's operator is there.
+    pub fn from_parts(lists: Vec<List>, operators: Vec<Operator>) -> Catalogue {
+        Catalogue { lists, operators }
+    }
+
     /// The lists, in the order of their indexes.
     pub fn lists(&self) -> &[List] {
         &self.lists

@@ -1,0 +1,348 @@
+//! The tally of a run: fed dossier by dossier, it says how much was learnt, how hard the hardest listing is, and with
+//! what status the program ends.
+//!
+//! Holds a few counters a list, whatever the number of targets. Revised dossiers (a revision above 1) count as listings
+//! but not again as pairs.
+//!
+//! * **Coverage**: of the planned pairs (target, list) on lists that were healthy at the start, the share that was
+//!   answered. Nothing planned at all, though there was a target to ask about, is a coverage of 0.
+//! * **Usable**: a tier-A block list that was planned is usable if it was healthy at the start and its own coverage
+//!   reaches the same minimum. A hundred small lists must not outvote the one that refused.
+
+use crate::dnsxl::{Catalogue, ListIndex, Observation, Role, Tier};
+use crate::dossier::Dossier;
+
+/// The exit status of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExitStatus {
+    /// No listing at or above the tier that fails, and enough was learnt.
+    Clean,
+    /// At least one such listing.
+    Listed,
+    /// No such listing, but too little was learnt to say so.
+    Incomplete,
+}
+
+impl ExitStatus {
+    /// The number for the operating system.
+    pub fn code(self) -> u8 {
+        match self {
+            ExitStatus::Clean => 0,
+            ExitStatus::Listed => 1,
+            ExitStatus::Incomplete => 3,
+        }
+    }
+}
+
+/// The status of a check in the words of the Nagios plugin interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NagiosStatus {
+    /// Nothing found, and enough was learnt.
+    Ok,
+    /// A listing of tier C only, or too little learnt.
+    Warning,
+    /// A listing of tier A or B.
+    Critical,
+    /// Less than half was answered, and nothing hard was found.
+    Unknown,
+}
+
+impl NagiosStatus {
+    /// The number for the operating system.
+    pub fn code(self) -> u8 {
+        match self {
+            NagiosStatus::Ok => 0,
+            NagiosStatus::Warning => 1,
+            NagiosStatus::Critical => 2,
+            NagiosStatus::Unknown => 3,
+        }
+    }
+
+    /// The word that opens the plugin's line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NagiosStatus::Ok => "OK",
+            NagiosStatus::Warning => "WARNING",
+            NagiosStatus::Critical => "CRITICAL",
+            NagiosStatus::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+/// The counters of one list.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pairs {
+    planned: u64,
+    answered: u64,
+}
+
+/// What a run found so far.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pairs: Vec<Pairs>,
+    /// Targets with a block-role listing whose hardest tier is A, B, C, W.
+    hit: [u64; 4],
+    targets: u64,
+    special: u64,
+}
+
+/// A finished tally.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tallied {
+    /// Targets, special-use ones included.
+    pub targets: u64,
+    /// Targets whose hardest block-role listing is of tier A, B, C; W last, where a catalogue says such a thing.
+    pub hit: [u64; 4],
+    /// Pairs planned, on all lists.
+    pub planned: u64,
+    /// Pairs answered, on all lists.
+    pub answered: u64,
+    /// Of the planned pairs on lists healthy at the start, the share answered.
+    pub coverage: f64,
+    /// Of each planned tier-A block list, in the order of the catalogue, the share answered; 0 if it was unhealthy at
+    /// the start.
+    pub hard: Vec<(ListIndex, f64)>,
+}
+
+impl Tally {
+    /// An empty tally.
+    pub fn new() -> Tally {
+        Tally::default()
+    }
+
+    /// Counts a dossier.
+    pub fn add(&mut self, dossier: &Dossier) {
+        let first = dossier.revision <= 1;
+        self.targets += u64::from(first);
+        self.special += u64::from(first && dossier.special_use.is_some());
+        let mut hardest: Option<Tier> = None;
+        for observed in &dossier.observations {
+            let pairs = self.pairs(observed.list);
+            match &observed.observation {
+                Observation::Listed(listing) => {
+                    pairs.planned += u64::from(first);
+                    pairs.answered += u64::from(first);
+                    if listing.role == Role::Block {
+                        hardest = Some(hardest.map_or(listing.tier, |tier| tier.min(listing.tier)));
+                    }
+                }
+                Observation::NotListed => {
+                    pairs.planned += u64::from(first);
+                    pairs.answered += u64::from(first);
+                }
+                Observation::Unknown(_) => pairs.planned += u64::from(first),
+                Observation::NotAsked(_) => {}
+            }
+        }
+        if let Some(tier) = hardest {
+            self.hit[tier as usize] += 1;
+        }
+    }
+
+    /// Closes the tally. `healthy` says which lists were healthy at the start of the run.
+    pub fn finish(&self, catalogue: &Catalogue, healthy: impl Fn(ListIndex) -> bool) -> Tallied {
+        let mut all = Pairs::default();
+        let mut usable = Pairs::default();
+        let mut hard = Vec::new();
+        for (at, pairs) in self.pairs.iter().enumerate().filter(|(_, pairs)| pairs.planned > 0) {
+            let index = ListIndex(at as u16); // `pairs` grows by list indexes alone
+            let (list, healthy) = (catalogue.list(index), healthy(index));
+            all.planned += pairs.planned;
+            all.answered += pairs.answered;
+            if healthy {
+                usable.planned += pairs.planned;
+                usable.answered += pairs.answered;
+            }
+            if list.role == Role::Block && list.tier == Tier::A {
+                hard.push((index, if healthy { pairs.share() } else { 0.0 }));
+            }
+        }
+        let nothing_to_ask = self.targets == self.special;
+        Tallied {
+            targets: self.targets,
+            hit: self.hit,
+            planned: all.planned,
+            answered: all.answered,
+            coverage: if nothing_to_ask { 1.0 } else { usable.share() },
+            hard,
+        }
+    }
+
+    fn pairs(&mut self, list: ListIndex) -> &mut Pairs {
+        let at = usize::from(list.0);
+        if self.pairs.len() <= at {
+            self.pairs.resize(at + 1, Pairs::default());
+        }
+        &mut self.pairs[at]
+    }
+}
+
+impl Pairs {
+    fn share(self) -> f64 {
+        if self.planned == 0 {
+            0.0
+        } else {
+            self.answered as f64 / self.planned as f64
+        }
+    }
+}
+
+impl Tallied {
+    /// Whether enough was learnt: `min` is a share from 0 to 1.
+    pub fn covered(&self, min: f64) -> bool {
+        self.coverage >= min && self.hard.iter().all(|&(_, share)| share >= min)
+    }
+
+    /// The exit status: a listing of tier `fail_on` or harder first, then coverage (`min_coverage`, a share from 0 to 1).
+    pub fn exit_status(&self, fail_on: Tier, min_coverage: f64) -> ExitStatus {
+        if self.hit[..=fail_on as usize].iter().any(|&hit| hit > 0) {
+            ExitStatus::Listed
+        } else if self.covered(min_coverage) {
+            ExitStatus::Clean
+        } else {
+            ExitStatus::Incomplete
+        }
+    }
+
+    /// The status of a Nagios check. What was found comes before what is missing.
+    pub fn nagios_status(&self, min_coverage: f64) -> NagiosStatus {
+        let [a, b, c, other] = self.hit;
+        if a + b > 0 {
+            NagiosStatus::Critical
+        } else if self.coverage < 0.5 {
+            NagiosStatus::Unknown
+        } else if c + other > 0 || !self.covered(min_coverage) {
+            NagiosStatus::Warning
+        } else {
+            NagiosStatus::Ok
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+    use crate::dnsxl::{Cause, Reason};
+
+    fn tallied(dossiers: &[Dossier]) -> Tallied {
+        let mut tally = Tally::new();
+        for dossier in dossiers {
+            tally.add(dossier);
+        }
+        tally.finish(&sample::catalogue(), |_| true)
+    }
+
+    #[test]
+    fn all_answered_and_none_listed_is_zero() {
+        let run = tallied(&[sample::dossier("192.0.2.1", &[])]);
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 0);
+        assert_eq!(run.nagios_status(0.9).code(), 0);
+        assert_eq!((run.targets, run.planned, run.answered), (1, 6, 6));
+    }
+
+    #[test]
+    fn a_listing_fails_from_its_tier_on() {
+        let run = tallied(&[
+            sample::dossier("192.0.2.1", &[]),
+            sample::dossier("192.0.2.2", &[("gamma", sample::listed(Role::Block, Tier::C))]),
+        ]);
+        assert_eq!(run.exit_status(Tier::A, 0.9).code(), 0);
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 0);
+        assert_eq!(run.exit_status(Tier::C, 0.9).code(), 1);
+        assert_eq!(run.nagios_status(0.9), NagiosStatus::Warning);
+        let run = tallied(&[sample::dossier(
+            "192.0.2.2",
+            &[("beta", sample::listed(Role::Block, Tier::B))],
+        )]);
+        assert_eq!(run.exit_status(Tier::A, 0.9).code(), 0);
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 1);
+        assert_eq!(run.nagios_status(0.9), NagiosStatus::Critical);
+    }
+
+    #[test]
+    fn allow_and_info_entries_do_not_fail() {
+        let run = tallied(&[sample::dossier(
+            "192.0.2.2",
+            &[
+                ("delta-white", sample::listed(Role::Allow, Tier::W)),
+                ("epsilon-geo", sample::listed(Role::Info, Tier::A)),
+            ],
+        )]);
+        assert_eq!(run.exit_status(Tier::W, 0.9).code(), 0);
+    }
+
+    #[test]
+    fn a_listing_comes_before_missing_coverage() {
+        let mut dossier = sample::dossier("192.0.2.2", &[]);
+        for observed in &mut dossier.observations {
+            observed.observation = Observation::Unknown(Cause::Timeout);
+        }
+        let run = tallied(&[dossier.clone()]);
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 3);
+        assert_eq!(run.nagios_status(0.9).code(), 3);
+        dossier.observations[0].observation = sample::listed(Role::Block, Tier::A);
+        let run = tallied(&[dossier]);
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 1);
+        assert_eq!(run.nagios_status(0.9).code(), 2);
+    }
+
+    #[test]
+    fn one_unusable_hard_list_is_incomplete_however_good_the_rest() {
+        let dossier = sample::dossier(
+            "192.0.2.1",
+            &[("alpha-all", Observation::Unknown(Cause::ListUnhealthy))],
+        );
+        let mut tally = Tally::new();
+        tally.add(&dossier);
+        let run = tally.finish(&sample::catalogue(), |list| list != sample::index("alpha-all"));
+        assert!(
+            (run.coverage - 1.0).abs() < 1e-9,
+            "the unhealthy list is left out of the share"
+        );
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 3);
+        assert_eq!(run.nagios_status(0.9), NagiosStatus::Warning);
+    }
+
+    #[test]
+    fn unhealthy_small_lists_do_not_spoil_a_run() {
+        let dossier = sample::dossier("192.0.2.1", &[("gamma", Observation::Unknown(Cause::ListUnhealthy))]);
+        let mut tally = Tally::new();
+        tally.add(&dossier);
+        let run = tally.finish(&sample::catalogue(), |list| list != sample::index("gamma"));
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 0);
+    }
+
+    #[test]
+    fn no_list_healthy_is_incomplete_and_so_is_no_list_at_all() {
+        let mut tally = Tally::new();
+        let mut dossier = sample::dossier("192.0.2.1", &[("gamma", Observation::Unknown(Cause::ListUnhealthy))]);
+        tally.add(&dossier);
+        assert_eq!(
+            tally
+                .finish(&sample::catalogue(), |_| false)
+                .exit_status(Tier::B, 0.9)
+                .code(),
+            3
+        );
+        for observed in &mut dossier.observations {
+            observed.observation = Observation::NotAsked(Reason::Unsupported);
+        }
+        assert_eq!(tallied(&[dossier.clone()]).exit_status(Tier::B, 0.9).code(), 3);
+        dossier.special_use = Some("private");
+        assert_eq!(
+            tallied(&[dossier]).exit_status(Tier::B, 0.9).code(),
+            0,
+            "there was nothing to ask"
+        );
+    }
+
+    #[test]
+    fn a_revision_counts_its_listing_but_no_pairs() {
+        let mut revised = sample::dossier("192.0.2.1", &[("beta", sample::listed(Role::Block, Tier::B))]);
+        revised.revision = 2;
+        let run = tallied(&[sample::dossier("192.0.2.1", &[]), revised]);
+        assert_eq!((run.targets, run.planned), (1, 6));
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 1);
+    }
+}
