@@ -1,1 +1,32 @@
-//! To be written.
+//! What a run found, written down: sinks over `io::Write`, one a format.
+//!
+//! ```text
+//! (dossier, judgement) ─▶ Outputs ─┬▶ JsonlSink, JsonSink, ListingsCsv, TargetsCsv, ListsCsv, …   (a file each)
+//!                                  └▶ TableSink                                                   (a terminal)
+//! ```
+//!
+//! A [`Sink`] is fed: [`Sink::begin`] once, [`Sink::target`] for each closed dossier, [`Sink::finish`] once with the run's
+//! own record. It asks nothing, knows no clock, and keeps memory that does not grow with the targets. Order is that in
+//! which it is fed; the same dossiers give the same octets. JSON lines may be fed as tiles close, revised dossiers again; all
+//! others count what they are fed, so feed them each target once, its last dossier.
+//!
+//! Text from the network is hostile: `escape` is the one place that knows how each format is kept safe from it.
+
+mod csv;
+mod escape;
+mod json;
+mod output;
+mod record;
+mod sink;
+mod summary;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use csv::{ListingsCsv, ListsCsv, TargetsCsv};
+pub use escape::{csv_cell, visible, visible_octets};
+pub use json::{JsonSink, JsonlSink};
+pub use output::{Format, Options, OutputError, Outputs};
+pub use record::{Health, ListRecord, ListingRecord, RunRecord, TargetRecord, UnknownRecord, to_json};
+pub use sink::{Judged, RunEnd, RunHead, Sink};
+pub use table::TableSink;

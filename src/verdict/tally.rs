@@ -1,8 +1,8 @@
 //! The tally of a run: fed dossier by dossier, it says how much was learnt, how hard the hardest listing is, and with
 //! what status the program ends.
 //!
-//! Holds a few counters a list, whatever the number of targets. Revised dossiers (a revision above 1) count as listings
-//! but not again as pairs.
+//! Holds a few counters a list, whatever the number of targets. A dossier that closes again, revised, is told by
+//! [`Tally::revise`]: a listing in it counts, its pairs do not count again.
 //!
 //! * **Coverage**: of the planned pairs (target, list) on lists that were healthy at the start, the share that was
 //!   answered. Nothing planned at all, though there was a target to ask about, is a coverage of 0.
@@ -110,32 +110,36 @@ impl Tally {
         Tally::default()
     }
 
-    /// Counts a dossier.
+    /// Counts a target's dossier.
     pub fn add(&mut self, dossier: &Dossier) {
-        let first = dossier.revision <= 1;
-        self.targets += u64::from(first);
-        self.special += u64::from(first && dossier.special_use.is_some());
-        let mut hardest: Option<Tier> = None;
+        self.targets += 1;
+        self.special += u64::from(dossier.special_use.is_some());
         for observed in &dossier.observations {
             let pairs = self.pairs(observed.list);
             match &observed.observation {
-                Observation::Listed(listing) => {
-                    pairs.planned += u64::from(first);
-                    pairs.answered += u64::from(first);
-                    if listing.role == Role::Block {
-                        hardest = Some(hardest.map_or(listing.tier, |tier| tier.min(listing.tier)));
-                    }
+                Observation::Listed(_) | Observation::NotListed => {
+                    pairs.planned += 1;
+                    pairs.answered += 1;
                 }
-                Observation::NotListed => {
-                    pairs.planned += u64::from(first);
-                    pairs.answered += u64::from(first);
-                }
-                Observation::Unknown(_) => pairs.planned += u64::from(first),
+                Observation::Unknown(_) => pairs.planned += 1,
                 Observation::NotAsked(_) => {}
             }
         }
-        if let Some(tier) = hardest {
-            self.hit[tier as usize] += 1;
+        self.revise(dossier);
+    }
+
+    /// Counts what a dossier adds that was counted before and is now revised: its listings. A listing that the revision
+    /// took back stays counted: what was once reported as listed fails the run.
+    pub fn revise(&mut self, dossier: &Dossier) {
+        let blocks = dossier
+            .observations
+            .iter()
+            .filter_map(|observed| match &observed.observation {
+                Observation::Listed(listing) if listing.role == Role::Block => Some(listing.tier),
+                _ => None,
+            });
+        if let Some(hardest) = blocks.min() {
+            self.hit[hardest as usize] += 1;
         }
     }
 
@@ -339,9 +343,13 @@ mod tests {
 
     #[test]
     fn a_revision_counts_its_listing_but_no_pairs() {
-        let mut revised = sample::dossier("192.0.2.1", &[("beta", sample::listed(Role::Block, Tier::B))]);
-        revised.revision = 2;
-        let run = tallied(&[sample::dossier("192.0.2.1", &[]), revised]);
+        let mut tally = Tally::new();
+        tally.add(&sample::dossier("192.0.2.1", &[]));
+        tally.revise(&sample::dossier(
+            "192.0.2.1",
+            &[("beta", sample::listed(Role::Block, Tier::B))],
+        ));
+        let run = tally.finish(&sample::catalogue(), |_| true);
         assert_eq!((run.targets, run.planned), (1, 6));
         assert_eq!(run.exit_status(Tier::B, 0.9).code(), 1);
     }

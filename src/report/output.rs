@@ -1,0 +1,293 @@
+//! The files that a run writes: which format a path asks for, and how a file appears whole or not at all.
+//!
+//! A suffix names the format; a folder gets one file of every format that is built. Each file is written under a temporary
+//! name beside its place and renamed at the end, so that nobody reads half a report and an interrupted run leaves the old
+//! one. Everything that can go wrong with a path goes wrong in [`Outputs::open`], before the first query. A path that is
+//! not a plain file (a named pipe, a device) is written to directly.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile};
+
+use super::csv::{ListingsCsv, ListsCsv, TargetsCsv};
+use super::escape::visible_octets;
+use super::json::{JsonSink, JsonlSink};
+use super::sink::{Judged, RunEnd, RunHead, Sink};
+use super::table::TableSink;
+
+/// What a report may be written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Listings, one row a pair.
+    ListingsCsv,
+    /// Targets, one row each.
+    TargetsCsv,
+    /// Lists, one row each.
+    ListsCsv,
+    /// One document.
+    Json,
+    /// One object a line.
+    Jsonl,
+    /// Markdown.
+    Markdown,
+    /// The Prometheus textfile format.
+    Prometheus,
+    /// One self-contained page.
+    Html,
+    /// RFC 7071 reputons.
+    Reputons,
+    /// Apache Parquet.
+    Parquet,
+    /// A table for a terminal; never a file's format.
+    Table,
+}
+
+/// Suffixes and what they stand for; longer ones first where one ends with another.
+const SUFFIXES: [(&str, Format); 10] = [
+    (".targets.csv", Format::TargetsCsv),
+    (".lists.csv", Format::ListsCsv),
+    (".csv", Format::ListingsCsv),
+    (".reputon.json", Format::Reputons),
+    (".jsonl", Format::Jsonl),
+    (".json", Format::Json),
+    (".md", Format::Markdown),
+    (".prom", Format::Prometheus),
+    (".html", Format::Html),
+    (".parquet", Format::Parquet),
+];
+
+/// The name, before the suffix, of the files in a folder.
+const STEM: &str = "report";
+
+/// How to write, beside where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Also rows of what is not listed (listings CSV).
+    pub all_rows: bool,
+    /// Columns of a table.
+    pub width: u16,
+    /// Whether a table is in colour.
+    pub colour: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            all_rows: false,
+            width: 80,
+            colour: false,
+        }
+    }
+}
+
+/// Why a report cannot be written where it was wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The suffix names no format.
+    #[error("cannot tell the format of {}: name it by its suffix, one of {}", shown(.0), known())]
+    UnknownSuffix(PathBuf),
+    /// The format is known but this program was built without it.
+    #[error("cannot write {path}: this build does not write {format:?}; choose another suffix", path = shown(.0), format = .1)]
+    NotBuilt(PathBuf, Format),
+    /// The same file twice.
+    #[error("{} is named twice: leave one out", shown(.0))]
+    Twice(PathBuf),
+    /// The place cannot be written to.
+    #[error("cannot write {path}: {error}; make its folder, or name a place you may write to", path = shown(.0), error = .1)]
+    Unwritable(PathBuf, #[source] io::Error),
+}
+
+/// A file's name may hold anything.
+fn shown(path: &Path) -> String {
+    visible_octets(path.as_os_str().as_encoded_bytes())
+}
+
+fn known() -> String {
+    SUFFIXES.map(|(suffix, _)| suffix).join(", ")
+}
+
+impl Format {
+    /// The format that a file's name asks for.
+    ///
+    /// # Errors
+    /// If its suffix is none of the known ones.
+    pub fn of_path(path: &Path) -> Result<Format, OutputError> {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_ascii_lowercase();
+        let found = SUFFIXES.iter().find(|(suffix, _)| name.ends_with(suffix));
+        let (_, format) = found.ok_or_else(|| OutputError::UnknownSuffix(path.to_owned()))?;
+        Ok(*format)
+    }
+
+    /// Whether this build writes it.
+    pub fn is_built(self) -> bool {
+        !matches!(
+            self,
+            Format::Parquet | Format::Markdown | Format::Prometheus | Format::Html | Format::Reputons
+        )
+    }
+
+    /// A sink of this format. `spool` is a folder for temporary files; none: the system's.
+    ///
+    /// # Errors
+    /// If the format is not built, or the spool cannot be made.
+    pub fn sink<'w>(
+        self,
+        out: Box<dyn Write + 'w>,
+        spool: Option<&Path>,
+        options: &Options,
+    ) -> io::Result<Box<dyn Sink + 'w>> {
+        Ok(match self {
+            Format::ListingsCsv => Box::new(ListingsCsv::new(out, options.all_rows)),
+            Format::TargetsCsv => Box::new(TargetsCsv::new(out)),
+            Format::ListsCsv => Box::new(ListsCsv::new(out)),
+            Format::Json => Box::new(JsonSink::new(
+                out,
+                spool.map_or_else(tempfile::tempfile, tempfile::tempfile_in)?,
+            )),
+            Format::Jsonl => Box::new(JsonlSink::new(out)),
+            Format::Table => Box::new(TableSink::new(out, options.width, options.colour)),
+            other => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    format!("{other:?} is not built"),
+                ));
+            }
+        })
+    }
+}
+
+/// All files of a run, as one sink.
+#[derive(Default)]
+pub struct Outputs {
+    files: Vec<Output>,
+}
+
+/// One file.
+struct Output {
+    /// Where the user wanted it.
+    path: PathBuf,
+    sink: Box<dyn Sink>,
+    /// The file under its temporary name, and its place; none if it is written to directly.
+    pending: Option<(NamedTempFile, PathBuf)>,
+}
+
+impl Outputs {
+    /// Opens all outputs, in the order given.
+    ///
+    /// # Errors
+    /// Names the first path that cannot be written, and what to do about it. Nothing is left behind.
+    pub fn open(paths: &[PathBuf], options: &Options) -> Result<Outputs, OutputError> {
+        let mut outputs = Outputs::default();
+        for path in paths {
+            if path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/') {
+                fs::create_dir_all(path).map_err(|error| OutputError::Unwritable(path.clone(), error))?;
+                for (suffix, format) in SUFFIXES.iter().filter(|(_, format)| format.is_built()) {
+                    outputs.push(path.join(format!("{STEM}{suffix}")), *format, options)?;
+                }
+            } else {
+                outputs.push(path.clone(), Format::of_path(path)?, options)?;
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// The paths, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|output| output.path.as_path())
+    }
+
+    fn push(&mut self, path: PathBuf, format: Format, options: &Options) -> Result<(), OutputError> {
+        if !format.is_built() {
+            return Err(OutputError::NotBuilt(path, format));
+        }
+        if self.paths().any(|other| other == path) {
+            return Err(OutputError::Twice(path));
+        }
+        match Output::open(&path, format, options) {
+            Ok(output) => self.files.push(output),
+            Err(error) => return Err(OutputError::Unwritable(path, error)),
+        }
+        Ok(())
+    }
+}
+
+impl Output {
+    fn open(path: &Path, format: Format, options: &Options) -> io::Result<Output> {
+        let folder = |path: &Path| match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        // A link is followed: what it points to is replaced, not the link.
+        let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let (file, pending, spool) = match fs::metadata(&place) {
+            Ok(found) if !found.is_file() => (File::options().write(true).open(&place)?, None, None),
+            _ => {
+                let temporary = temporary(&folder(&place))?;
+                let file = temporary.as_file().try_clone()?;
+                let spool = folder(&place);
+                (file, Some((temporary, place)), Some(spool))
+            }
+        };
+        Ok(Output {
+            path: path.to_owned(),
+            sink: format.sink(Box::new(BufWriter::new(file)), spool.as_deref(), options)?,
+            pending,
+        })
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        let Some((temporary, place)) = self.pending.take() else {
+            return Ok(());
+        };
+        temporary.as_file().sync_all()?;
+        temporary.persist(place)?;
+        Ok(())
+    }
+
+    /// An error of this file, with its path.
+    fn named(&self, error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{}: {error}", shown(&self.path)))
+    }
+}
+
+/// A temporary file that becomes an ordinary one: as readable as the umask lets it be.
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(".reputon-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+impl Sink for Outputs {
+    fn begin(&mut self, head: &RunHead<'_>) -> io::Result<()> {
+        self.files
+            .iter_mut()
+            .try_for_each(|output| output.sink.begin(head).map_err(|error| output.named(error)))
+    }
+
+    fn target(&mut self, judged: &Judged<'_>) -> io::Result<()> {
+        self.files
+            .iter_mut()
+            .try_for_each(|output| output.sink.target(judged).map_err(|error| output.named(error)))
+    }
+
+    /// Finishes every file, whatever becomes of the others, and puts it in its place; the first error is told.
+    fn finish(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
+        let mut result = Ok(());
+        for output in &mut self.files {
+            let finished = output.sink.finish(end).and_then(|()| output.close());
+            result = result.and(finished.map_err(|error| output.named(error)));
+        }
+        result
+    }
+}

@@ -1,0 +1,63 @@
+//! What a sink is, and what it is fed.
+
+use std::io;
+
+use crate::dnsxl::Catalogue;
+use crate::dossier::Dossier;
+use crate::verdict::Judgement;
+
+use super::record::{ListRecord, RunRecord};
+
+/// What is known when a run starts.
+#[derive(Debug, Clone, Copy)]
+pub struct RunHead<'a> {
+    /// The catalogue that every list index of the run belongs to.
+    pub catalogue: &'a Catalogue,
+    /// When it started.
+    pub started: jiff::Timestamp,
+}
+
+/// A closed dossier and what is thought of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// The catalogue that the dossier's list indexes belong to.
+    pub catalogue: &'a Catalogue,
+    /// What is known.
+    pub dossier: &'a Dossier,
+    /// What is thought of it.
+    pub judgement: &'a Judgement,
+}
+
+/// What is known when a run ends.
+#[derive(Debug, Clone, Copy)]
+pub struct RunEnd<'a> {
+    /// The catalogue of the run.
+    pub catalogue: &'a Catalogue,
+    /// The run's own record.
+    pub run: &'a RunRecord,
+    /// One record for each list of the run, in the order of the catalogue.
+    pub lists: &'a [ListRecord],
+}
+
+/// Where a run's results go: `begin` once, `target` for each dossier, `finish` once.
+///
+/// Every method fails only with the writer's own error. A broken pipe is such an error; what it means is the caller's.
+pub trait Sink {
+    /// Takes note of the start.
+    ///
+    /// # Errors
+    /// If the writer fails.
+    fn begin(&mut self, head: &RunHead<'_>) -> io::Result<()>;
+
+    /// Takes a closed dossier.
+    ///
+    /// # Errors
+    /// If the writer fails.
+    fn target(&mut self, judged: &Judged<'_>) -> io::Result<()>;
+
+    /// Writes what is left, and flushes.
+    ///
+    /// # Errors
+    /// If the writer fails.
+    fn finish(&mut self, end: &RunEnd<'_>) -> io::Result<()>;
+}

@@ -1,0 +1,259 @@
+//! What the reports for people have in common: a run boiled down to a screenful, in memory that does not grow with the
+//! targets.
+//!
+//! Kept are counters a list, the first [`ROWS_MAX`] listed targets in the order they come, the first [`FINDINGS_MAX`]
+//! findings, and for each list one removal page, filled in for its first listed target. The text in it is already safe
+//! to show (see `escape`); a format adds its own escaping on top.
+
+use crate::dnsxl::{Catalogue, Cause, ListIndex, Observation, Role, Tier, Use};
+use crate::dossier::Severity;
+use crate::verdict::{Verdict, fill_target};
+
+use super::escape::visible;
+use super::sink::Judged;
+
+/// Listed targets that are shown: a screenful.
+pub(super) const ROWS_MAX: usize = 40;
+
+/// Findings that are shown: what fits beside a screenful of targets.
+pub(super) const FINDINGS_MAX: usize = 20;
+
+/// Entries that are shown of one target on its row; the rest is a number.
+pub(super) const ENTRIES_MAX: usize = 12;
+
+/// A run, boiled down.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    /// Targets.
+    pub(super) targets: u64,
+    /// By verdict, in the order of [`Verdict::ALL`].
+    pub(super) verdicts: [u64; 4],
+    /// Pairs planned and answered.
+    pub(super) planned: u64,
+    pub(super) answered: u64,
+    /// The first listed targets.
+    pub(super) rows: Vec<Row>,
+    /// The entries of the first target, in full: shown when it is the only one.
+    pub(super) entries: Vec<Entry>,
+    /// The first findings above `info`.
+    pub(super) findings: Vec<Noted>,
+    /// All findings above `info`.
+    pub(super) findings_all: u64,
+    /// By list.
+    pub(super) lists: Vec<PerList>,
+}
+
+/// A listed target.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) target: String,
+    pub(super) tier: Tier,
+    pub(super) rating: f64,
+    pub(super) confidence: f64,
+    /// Ids of the lists with block-role entries, hardest first.
+    pub(super) lists: Vec<String>,
+}
+
+/// One entry in full.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) list: String,
+    pub(super) role: Role,
+    pub(super) tier: Tier,
+    pub(super) codes: String,
+    pub(super) meanings: String,
+    pub(super) reason: String,
+}
+
+/// A finding and whose it is.
+#[derive(Debug)]
+pub(super) struct Noted {
+    pub(super) target: String,
+    pub(super) severity: Severity,
+    pub(super) text: String,
+    pub(super) mend: String,
+}
+
+/// The counters of a list.
+#[derive(Debug, Default, Clone)]
+pub(super) struct PerList {
+    /// Unknown pairs, in the order of [`Cause::ALL`].
+    pub(super) unknown: [u64; Cause::ALL.len()],
+    /// Targets with a block-role entry.
+    pub(super) blocked: u64,
+    /// The hardest tier of those entries.
+    pub(super) tier: Option<Tier>,
+    /// The removal page for the first of them.
+    pub(super) remove: Option<String>,
+}
+
+/// What to do about the entries of one list.
+#[derive(Debug)]
+pub(super) struct Todo {
+    pub(super) list: String,
+    pub(super) operator: String,
+    pub(super) tier: Tier,
+    pub(super) targets: u64,
+    /// The removal page, for the first target.
+    pub(super) remove: Option<String>,
+    /// How removal works.
+    pub(super) how: Option<String>,
+    /// On what terms the operator lets lists be asked.
+    pub(super) terms: &'static str,
+}
+
+impl Summary {
+    /// Takes a dossier in.
+    pub(super) fn add(&mut self, judged: &Judged<'_>) {
+        let (dossier, judgement) = (judged.dossier, judged.judgement);
+        self.targets += 1;
+        self.verdicts[judgement.verdict as usize] += 1;
+        if self.targets == 1 {
+            self.entries = entries(judged);
+        }
+        if judgement.verdict == Verdict::Listed && self.rows.len() < ROWS_MAX {
+            self.rows.extend(row(judged));
+        }
+        for observed in &dossier.observations {
+            self.count(judged, observed.list, &observed.observation);
+        }
+        for finding in dossier
+            .findings
+            .iter()
+            .filter(|finding| finding.severity > Severity::Info)
+        {
+            self.findings_all += 1;
+            if self.findings.len() < FINDINGS_MAX {
+                self.findings.push(Noted {
+                    target: visible(&dossier.target.to_string()).into_owned(),
+                    severity: finding.severity,
+                    text: visible(&finding.text).into_owned(),
+                    mend: visible(finding.mend.as_deref().unwrap_or_default()).into_owned(),
+                });
+            }
+        }
+    }
+
+    fn count(&mut self, judged: &Judged<'_>, index: ListIndex, observation: &Observation) {
+        let at = usize::from(index.0);
+        if self.lists.len() <= at {
+            self.lists.resize(at + 1, PerList::default());
+        }
+        let list = &mut self.lists[at];
+        self.planned += u64::from(!matches!(observation, Observation::NotAsked(_)));
+        match observation {
+            Observation::Listed(listing) => {
+                self.answered += 1;
+                if listing.role == Role::Block {
+                    list.blocked += 1;
+                    list.tier = Some(list.tier.map_or(listing.tier, |tier| tier.min(listing.tier)));
+                    if list.blocked == 1 {
+                        let page = judged.catalogue.list(index).remove.as_deref();
+                        list.remove = page.map(|page| visible(&fill_target(page, &judged.dossier.target)).into_owned());
+                    }
+                }
+            }
+            Observation::NotListed => self.answered += 1,
+            Observation::Unknown(cause) => list.unknown[*cause as usize] += 1,
+            Observation::NotAsked(_) => {}
+        }
+    }
+
+    /// Targets with this verdict.
+    pub(super) fn with(&self, verdict: Verdict) -> u64 {
+        self.verdicts[verdict as usize]
+    }
+
+    /// Lists with unknown pairs: id, all, and each cause with its number.
+    pub(super) fn unknowns(&self, catalogue: &Catalogue) -> Vec<(String, u64, String)> {
+        let lists = self.lists.iter().zip(catalogue.lists());
+        let unknown = lists.filter_map(|(counted, list)| {
+            let all: u64 = counted.unknown.iter().sum();
+            let causes = Cause::ALL.iter().filter_map(|cause| {
+                let number = counted.unknown[*cause as usize];
+                (number > 0).then(|| format!("{cause} {number}"))
+            });
+            (all > 0).then(|| {
+                (
+                    visible(&list.id).into_owned(),
+                    all,
+                    causes.collect::<Vec<_>>().join(", "),
+                )
+            })
+        });
+        unknown.collect()
+    }
+
+    /// What to do about each list with block-role entries, the hardest first.
+    pub(super) fn todo(&self, catalogue: &Catalogue) -> Vec<Todo> {
+        let lists = self.lists.iter().zip(catalogue.lists());
+        let todo = lists.filter_map(|(counted, list)| {
+            let operator = catalogue.operator(list.operator);
+            Some(Todo {
+                list: visible(&list.id).into_owned(),
+                operator: visible(&operator.name).into_owned(),
+                tier: counted.tier?,
+                targets: counted.blocked,
+                remove: counted.remove.clone(),
+                how: list.remove_how.as_deref().map(|how| visible(how).into_owned()),
+                terms: terms(operator.terms.usage),
+            })
+        });
+        let mut todo: Vec<Todo> = todo.collect();
+        todo.sort_by_key(|todo| todo.tier); // stable: within a tier in the order of the catalogue
+        todo
+    }
+}
+
+/// A number of things, in words.
+pub(super) fn several(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+fn terms(usage: Use) -> &'static str {
+    match usage {
+        Use::Free => "free",
+        Use::FreeNoncommercial => "free for non-commercial use",
+        Use::Registration => "free after registration",
+        Use::Key => "with a key",
+        Use::Paid => "paid",
+        Use::Unknown => "terms unknown",
+    }
+}
+
+fn row(judged: &Judged<'_>) -> Option<Row> {
+    let blocks = judged
+        .judgement
+        .grounds
+        .iter()
+        .filter(|ground| ground.role == Role::Block);
+    Some(Row {
+        target: visible(&judged.dossier.target.to_string()).into_owned(),
+        tier: judged.judgement.hardest()?,
+        rating: judged.judgement.rating,
+        confidence: judged.judgement.confidence,
+        lists: blocks
+            .map(|ground| visible(&judged.catalogue.list(ground.list).id).into_owned())
+            .collect(),
+    })
+}
+
+fn entries(judged: &Judged<'_>) -> Vec<Entry> {
+    let entries = judged.dossier.observations.iter().filter_map(|observed| {
+        let Observation::Listed(listing) = &observed.observation else {
+            return None;
+        };
+        let codes: Vec<String> = listing.codes.iter().map(ToString::to_string).collect();
+        Some(Entry {
+            list: visible(&judged.catalogue.list(observed.list).id).into_owned(),
+            role: listing.role,
+            tier: listing.tier,
+            codes: codes.join(" "),
+            meanings: visible(&listing.meanings.join("; ")).into_owned(),
+            reason: visible(listing.reason.as_deref().unwrap_or_default()).into_owned(),
+        })
+    });
+    let mut entries: Vec<Entry> = entries.collect();
+    entries.sort_by_key(|entry| (entry.role, entry.tier));
+    entries
+}

@@ -1,0 +1,363 @@
+//! The sinks by snapshot: one sample run, hostile text included, written by each of them.
+
+use std::io::{self, Cursor, Write};
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::dnsxl::{Cause, Observation, Reason, Role, Tier};
+use crate::dossier::{Dossier, Finding, Severity};
+use crate::verdict::{Judge, Weights, sample};
+
+use super::csv::{ListingsCsv, ListsCsv, TargetsCsv};
+use super::json::{JsonSink, JsonlSink};
+use super::output::{Options, OutputError, Outputs};
+use super::record::{Health, ListRecord, RunRecord};
+use super::sink::{Judged, RunEnd, RunHead, Sink};
+use super::table::TableSink;
+
+const HOSTILE: &str = "=HYPERLINK(\"http://evil.example\")\r\n192.0.2.9,forged\u{1b}[2J\u{202e}\u{2028}<script>";
+
+fn moment(second: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(1_795_435_200 + second).expect("a moment of 2026")
+}
+
+fn dossiers() -> Vec<Dossier> {
+    let clean = sample::dossier("192.0.2.1", &[]);
+    let mut listed = sample::dossier(
+        "192.0.2.7",
+        &[
+            ("alpha-all", sample::listed_why(Role::Block, Tier::A, Some(HOSTILE))),
+            ("beta", sample::listed(Role::Block, Tier::B)),
+            ("gamma", Observation::Unknown(Cause::Timeout)),
+            ("delta-white", sample::listed(Role::Allow, Tier::W)),
+        ],
+    );
+    listed.stages = vec![
+        ("rdns", json!({"ptr": ["mail.example.org", "@evil"], "iprev": "pass"})),
+        ("spf", json!({"result": "pass"})),
+    ];
+    listed.findings = vec![Finding {
+        stage: "spf".into(),
+        severity: Severity::Warning,
+        code: "spf_plus_all".into(),
+        text: "anybody may send\u{1b}[31m".into(),
+        mend: Some("end the record with -all".into()),
+        via: None,
+    }];
+    let mut special = sample::dossier("10.0.0.1", &[]);
+    special.special_use = Some("private");
+    for observed in &mut special.observations {
+        observed.observation = Observation::NotAsked(Reason::SpecialUse);
+    }
+    let mut revised = sample::dossier("2001:db8::1", &[("alpha-all", Observation::Unknown(Cause::Refused))]);
+    revised.revision = 2;
+    vec![clean, listed, special, revised]
+}
+
+fn run_record() -> RunRecord {
+    RunRecord {
+        started: moment(0),
+        finished: moment(90),
+        version: "0.1.0".into(),
+        catalogue: "c0ffee".into(),
+        resolvers: vec!["127.0.0.1:53".into()],
+        targets: 4,
+        planned: 18,
+        asked: 20,
+        answered: 16,
+        retried: 3,
+        folded: 3,
+        pruned: 0,
+        complete: 16.0 / 18.0,
+        queries: [("alpha".to_owned(), 6), ("beta".to_owned(), 3)].into(),
+    }
+}
+
+fn list_records() -> Vec<ListRecord> {
+    let catalogue = sample::catalogue();
+    let mut lists: Vec<ListRecord> = ["alpha-all", "beta", "gamma"]
+        .iter()
+        .map(|id| ListRecord::new(&catalogue, sample::index(id)))
+        .collect();
+    lists[0].health = Health::Healthy;
+    (lists[0].asked, lists[0].listed) = (4, 1);
+    lists[2].health = Health::Unhealthy;
+    lists[2].cause = Some("lists_everything".into());
+    lists
+}
+
+/// Feeds a whole run to a sink.
+fn feed(sink: &mut dyn Sink, dossiers: &[Dossier]) -> io::Result<()> {
+    let catalogue = sample::catalogue();
+    let judge = Judge::new(&catalogue, Weights::default());
+    let started = moment(0);
+    sink.begin(&RunHead {
+        catalogue: &catalogue,
+        started,
+    })?;
+    for dossier in dossiers {
+        let judgement = judge.judge(dossier);
+        sink.target(&Judged {
+            catalogue: &catalogue,
+            dossier,
+            judgement: &judgement,
+        })?;
+    }
+    sink.finish(&RunEnd {
+        catalogue: &catalogue,
+        run: &run_record(),
+        lists: &list_records(),
+    })
+}
+
+macro_rules! written {
+    ($out:ident => $sink:expr) => {{
+        let mut $out = Vec::new();
+        feed(&mut $sink, &dossiers()).expect("to memory");
+        String::from_utf8($out).expect("every format is UTF-8")
+    }};
+}
+
+#[test]
+fn jsonl_has_the_records_fields_in_their_order() {
+    insta::assert_snapshot!(written!(out => JsonlSink::new(&mut out)), @r#"
+    {"type":"target","target":"192.0.2.1","kind":"ip4","verdict":"clean","rating":0.0,"confidence":1.0,"listed":0,"not_listed":6,"unknown":0,"not_asked":0,"listings":[],"unknowns":[],"findings":[]}
+    {"type":"target","target":"192.0.2.7","kind":"ip4","verdict":"listed","rating":0.56,"confidence":0.9444,"listed":3,"not_listed":2,"unknown":1,"not_asked":0,"listings":[{"list":"alpha-all","zone":"{key}.all.alpha.example","operator":"Alpha","role":"block","tier":"A","codes":["127.0.0.2"],"meanings":["sends spam"],"reason":"=HYPERLINK(\"http://evil.example\")\r\n192.0.2.9,forged\u001b[2J\u202e\u2028<script>","ttl":60,"how":"asked","remove":"https://alpha.example/remove?q=192.0.2.7&x=1"},{"list":"beta","zone":"beta.example","operator":"Beta","role":"block","tier":"B","codes":["127.0.0.2"],"meanings":["sends spam"],"reason":null,"ttl":60,"how":"asked","remove":null,"remove_how":"Expires 24 hours after the last message; nobody can hurry it."},{"list":"delta-white","zone":"delta-white.example","operator":"Delta","role":"allow","tier":"W","codes":["127.0.0.2"],"meanings":["sends spam"],"reason":null,"ttl":60,"how":"asked","remove":null}],"unknowns":[{"list":"gamma","cause":"timeout"}],"rdns":{"iprev":"pass","ptr":["mail.example.org","@evil"]},"spf":{"result":"pass"},"findings":[{"stage":"spf","severity":"warning","code":"spf_plus_all","text":"anybody may send\u001b[31m","mend":"end the record with -all"}]}
+    {"type":"target","target":"10.0.0.1","kind":"ip4","special_use":"private","verdict":"special_use","rating":0.0,"confidence":0.0,"listed":0,"not_listed":0,"unknown":0,"not_asked":6,"listings":[],"unknowns":[],"findings":[]}
+    {"type":"target","target":"2001:db8::1","kind":"ip6","verdict":"unknown","rating":0.0,"confidence":0.3333,"listed":0,"not_listed":5,"unknown":1,"not_asked":0,"listings":[],"unknowns":[{"list":"alpha-all","cause":"refused"}],"findings":[],"revision":2}
+    "#);
+}
+
+#[test]
+fn json_is_one_document_with_the_run_first() {
+    let text = written!(out => JsonSink::new(&mut out, Cursor::new(Vec::new())));
+    let document: serde_json::Value = serde_json::from_str(&text).expect("valid");
+    assert_eq!(document["targets"].as_array().expect("an array").len(), 4);
+    assert_eq!(document["targets"][1]["listings"][0]["reason"], HOSTILE, "lossless");
+    insta::assert_snapshot!(text.split("\"targets\":[").next().expect("a head"), @r#"
+    {"run":{"started":"2026-11-23T12:00:00Z","finished":"2026-11-23T12:01:30Z","version":"0.1.0","catalogue":"c0ffee","resolvers":["127.0.0.1:53"],"targets":4,"planned":18,"asked":20,"answered":16,"retried":3,"folded":3,"pruned":0,"complete":0.8889,"queries":{"alpha":6,"beta":3}},
+    "lists":[
+    {"id":"alpha-all","zone":"{key}.all.alpha.example","operator":"Alpha","role":"block","tier":"A","health":"healthy","cause":null,"asked":4,"listed":1,"not_listed":0,"unknown":0,"not_asked":0},
+    {"id":"beta","zone":"beta.example","operator":"Beta","role":"block","tier":"B","health":"unchecked","cause":null,"asked":0,"listed":0,"not_listed":0,"unknown":0,"not_asked":0},
+    {"id":"gamma","zone":"gamma.example","operator":"Gamma, Inc.","role":"block","tier":"C","health":"unhealthy","cause":"lists_everything","asked":0,"listed":0,"not_listed":0,"unknown":0,"not_asked":0}
+    ],
+    "#);
+}
+
+#[test]
+fn json_without_targets_is_a_document_too() {
+    let mut out = Vec::new();
+    feed(&mut JsonSink::new(&mut out, Cursor::new(Vec::new())), &[]).expect("to memory");
+    let document: serde_json::Value = serde_json::from_slice(&out).expect("valid");
+    assert_eq!(document["targets"], json!([]));
+}
+
+#[test]
+fn listings_csv_has_listed_and_unknown_rows() {
+    insta::assert_snapshot!(written!(out => ListingsCsv::new(&mut out, false)), @r#"
+    target,list,zone,operator,role,tier,observation,cause,how,codes,meanings,reason,ttl,remove
+    192.0.2.7,alpha-all,{key}.all.alpha.example,Alpha,block,A,listed,,asked,127.0.0.2,sends spam,"'=HYPERLINK(""http://evil.example"")\x0d\x0a192.0.2.9,forged\x1b[2J\u{202e}\u{2028}<script>",60,https://alpha.example/remove?q=192.0.2.7&x=1
+    192.0.2.7,beta,beta.example,Beta,block,B,listed,,asked,127.0.0.2,sends spam,,60,
+    192.0.2.7,gamma,gamma.example,"Gamma, Inc.",block,C,unknown,timeout,asked,,,,,
+    192.0.2.7,delta-white,delta-white.example,Delta,allow,W,listed,,asked,127.0.0.2,sends spam,,60,
+    2001:db8::1,alpha-all,{key}.all.alpha.example,Alpha,block,A,unknown,refused,asked,,,,,
+    "#);
+}
+
+#[test]
+fn listings_csv_has_every_row_if_asked() {
+    let text = written!(out => ListingsCsv::new(&mut out, true));
+    assert_eq!(text.lines().count(), 1 + 4 * 6, "a row for each pair");
+    assert!(text.contains("10.0.0.1,beta,beta.example,Beta,block,B,not_asked,special_use,"));
+}
+
+#[test]
+fn targets_csv_has_a_row_for_each_target() {
+    insta::assert_snapshot!(written!(out => TargetsCsv::new(&mut out)), @r"
+    target,kind,verdict,rating,confidence,listed,not_listed,unknown,not_asked,tier,operators,lists,codes,allowed,unknown_lists,special_use,ptr,iprev,asn,spf,dmarc,findings
+    192.0.2.1,ip4,clean,0,1,0,6,0,0,,0,,,,,,,,,,,
+    192.0.2.7,ip4,listed,0.56,0.9444,3,2,1,0,A,2,alpha-all beta,127.0.0.2,delta-white,gamma,,mail.example.org @evil,pass,,pass,,spf_plus_all
+    10.0.0.1,ip4,special_use,0,0,0,0,0,6,,0,,,,,private,,,,,,
+    2001:db8::1,ip6,unknown,0,0.3333,0,5,1,0,,0,,,,alpha-all,,,,,,,
+    ");
+}
+
+#[test]
+fn lists_csv_has_a_row_for_each_list() {
+    insta::assert_snapshot!(written!(out => ListsCsv::new(&mut out)), @r#"
+    id,zone,operator,health,cause,asked,listed,not_listed,unknown,not_asked,role,tier
+    alpha-all,{key}.all.alpha.example,Alpha,healthy,,4,1,0,0,0,block,A
+    beta,beta.example,Beta,unchecked,,0,0,0,0,0,block,B
+    gamma,gamma.example,"Gamma, Inc.",unhealthy,lists_everything,0,0,0,0,0,block,C
+    "#);
+}
+
+#[test]
+fn the_table_opens_with_coverage_and_ends_with_what_to_do() {
+    insta::assert_snapshot!(written!(out => TableSink::new(&mut out, 100, false)), @r"
+    Coverage: 88.9 % of what was planned is known (16 of 18 pairs: 4 targets, 3 lists).
+    Not usable: gamma (lists_everything).
+    Targets: 1 clean, 1 listed, 1 unknown, 1 special use.
+    Run: 2026-11-23T12:00:00Z to 2026-11-23T12:01:30Z, 20 asked, 3 sent again.
+
+    Listed
+     TARGET     TIER  RATING  CONFIDENCE  LISTS
+     192.0.2.7  A     0.56    0.94        alpha-all, beta
+
+    Unknown, by list
+     LIST       TARGETS  CAUSES
+     alpha-all  1        refused 1
+     gamma      1        timeout 1
+
+    Findings
+     TARGET     SEVERITY  WHAT                      MEND
+     192.0.2.7  warning   anybody may send\x1b[31m  end the record with -all
+
+    What to do next
+     alpha-all (Alpha, tier A): 1 target
+       https://alpha.example/remove?q=192.0.2.7&x=1
+       asking: free for non-commercial use
+     beta (Beta, tier B): 1 target
+       Expires 24 hours after the last message; nobody can hurry it.
+       asking: free for non-commercial use
+    ");
+}
+
+#[test]
+fn the_table_of_one_target_shows_its_entries() {
+    let mut out = Vec::new();
+    feed(&mut TableSink::new(&mut out, 120, false), &dossiers()[1..2]).expect("to memory");
+    let text = String::from_utf8(out).expect("UTF-8");
+    assert!(text.contains("Entries"), "{text}");
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
+}
+
+#[test]
+fn the_table_is_a_screenful_however_many_are_listed() {
+    let listed = |at: u8| {
+        sample::dossier(
+            &format!("192.0.2.{at}"),
+            &[("beta", sample::listed(Role::Block, Tier::B))],
+        )
+    };
+    let many: Vec<Dossier> = (0..=255).map(listed).collect();
+    let mut out = Vec::new();
+    feed(&mut TableSink::new(&mut out, 80, true), &many).expect("to memory");
+    let text = String::from_utf8(out).expect("UTF-8");
+    assert!(text.lines().count() < 60, "{text}");
+    assert!(text.contains("and 216 more"), "{text}");
+    assert!(text.contains("\u{1b}["), "colour was wanted");
+}
+
+#[test]
+fn nothing_in_any_format_acts_on_a_terminal_or_forges_a_row() {
+    for text in [
+        written!(out => JsonlSink::new(&mut out)),
+        written!(out => JsonSink::new(&mut out, Cursor::new(Vec::new()))),
+        written!(out => ListingsCsv::new(&mut out, true)),
+        written!(out => TargetsCsv::new(&mut out)),
+        written!(out => TableSink::new(&mut out, 80, false)),
+    ] {
+        let bad = text
+            .chars()
+            .find(|&letter| letter != '\n' && super::escape::is_unsafe(letter));
+        assert_eq!(bad, None, "{text}");
+        assert!(!text.lines().any(|line| line.starts_with("192.0.2.9")), "{text}");
+    }
+}
+
+/// A writer whose reader went away.
+struct Gone;
+
+impl Write for Gone {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_broken_pipe_keeps_its_kind() {
+    let sinks: [Box<dyn Sink>; 3] = [
+        Box::new(JsonlSink::new(Gone)),
+        Box::new(ListingsCsv::new(Gone, true)),
+        Box::new(TableSink::new(Gone, 80, false)),
+    ];
+    for mut sink in sinks {
+        let error = feed(&mut *sink, &dossiers()).expect_err("nobody reads");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}
+
+#[test]
+fn files_appear_at_the_end_and_a_folder_gets_the_set() {
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    let (one, set) = (folder.path().join("one.jsonl"), folder.path().join("set"));
+    std::fs::create_dir(&set).expect("an empty folder");
+    std::fs::write(&one, "old").expect("writable");
+    let names = |place: &std::path::Path| -> Vec<String> {
+        let entries = std::fs::read_dir(place).expect("readable");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    let mut outputs = Outputs::open(&[one.clone(), set.clone()], &Options::default()).expect("writable");
+    assert_eq!(std::fs::read_to_string(&one).expect("there"), "old");
+    feed(&mut outputs, &dossiers()).expect("writable");
+    let text = std::fs::read_to_string(&one).expect("there");
+    assert_eq!(text, written!(out => JsonlSink::new(&mut out)));
+    assert_eq!(names(folder.path()), ["one.jsonl", "set"], "no temporary file is left");
+    for wanted in [
+        "report.csv",
+        "report.targets.csv",
+        "report.lists.csv",
+        "report.json",
+        "report.jsonl",
+    ] {
+        assert!(names(&set).contains(&wanted.to_owned()), "{wanted}");
+    }
+}
+
+#[test]
+fn outputs_that_are_dropped_leave_the_old_file() {
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    let path = folder.path().join("one.csv");
+    std::fs::write(&path, "old").expect("writable");
+    drop(Outputs::open(std::slice::from_ref(&path), &Options::default()).expect("writable"));
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), "old");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1);
+}
+
+fn open_error(path: &str) -> OutputError {
+    let opened = Outputs::open(&[PathBuf::from(path)], &Options::default());
+    opened.err().expect("it cannot be written")
+}
+
+#[test]
+fn bad_paths_are_found_before_the_run_and_name_the_mend() {
+    insta::assert_snapshot!(open_error("report.xlsx"), @r"cannot tell the format of report.xlsx: name it by its suffix, one of .targets.csv, .lists.csv, .csv, .reputon.json, .jsonl, .json, .md, .prom, .html, .parquet");
+    insta::assert_snapshot!(open_error("report.parquet"), @r"cannot write report.parquet: this build does not write Parquet; choose another suffix");
+    let hostile = open_error("a\u{1b}[2J.exe").to_string();
+    assert!(
+        hostile.starts_with("cannot tell the format of a\\x1b[2J.exe: "),
+        "{hostile}"
+    );
+    let missing = open_error("/no-such-folder/report.csv").to_string();
+    assert!(
+        missing.starts_with("cannot write /no-such-folder/report.csv: "),
+        "{missing}"
+    );
+    assert!(
+        missing.ends_with("; make its folder, or name a place you may write to"),
+        "{missing}"
+    );
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    let path = folder.path().join("x.csv");
+    let twice = Outputs::open(&[path.clone(), path], &Options::default());
+    assert!(matches!(twice.err(), Some(OutputError::Twice(_))));
+}
