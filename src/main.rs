@@ -1,3 +1,9 @@
 //! The binary: exit status only.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run().into()
+}

@@ -1,0 +1,369 @@
+//! The commands and their arguments, as typed. A table: to add a command, add a variant and its arguments.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::help;
+use super::options::{
+    AskOptions, CatalogueOptions, ExitOptions, KeyOptions, LabOptions, ListFormat, ListOptions, OutputOptions,
+    PaceOptions, PathOptions, StageOptions, TalkOptions, TargetOptions, TextFormat,
+};
+use super::values::{DomainName, loopback};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reputon",
+    version,
+    about = "Scan addresses, ranges and domains against DNS blocklists, and say what to mend",
+    long_about = help::ABOUT,
+    after_help = help::SHORT,
+    after_long_help = help::LONG,
+    max_term_width = 100,
+    propagate_version = true,
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) talk: TalkOptions,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Scan targets: ask the lists, judge, report
+    #[command(after_help = help::SCAN, after_long_help = help::SCAN_LONG)]
+    Scan(Box<ScanArgs>),
+
+    /// Show what a scan would ask of whom, and how long it would take; sends nothing
+    #[command(after_help = help::PLAN)]
+    Plan(Box<PlanArgs>),
+
+    /// The catalogue of lists: show it, check it, lint and import files
+    #[command(args_conflicts_with_subcommands = true, after_help = help::LISTS)]
+    Lists(ListsArgs),
+
+    /// The names of addresses, and whether they lead back (PTR, iprev)
+    Rdns(AddressArgs),
+
+    /// Where mail for domains goes (MX)
+    Mx(DomainArgs),
+
+    /// Whether a sender policy lets an address send (SPF, RFC 7208)
+    #[command(after_help = help::SPF)]
+    Spf(SpfArgs),
+
+    /// The signing keys of domains (DKIM, RFC 6376)
+    Dkim(DkimArgs),
+
+    /// What domains ask receivers to do (DMARC)
+    Dmarc(DomainArgs),
+
+    /// Which network announces addresses (origin AS)
+    Asn(AddressArgs),
+
+    /// Serve the embedded world of good, dead, lying and hostile lists on loopback, until stopped
+    #[command(after_help = help::LAB)]
+    Lab(LabArgs),
+
+    /// Print a shell's completions
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsArgs),
+
+    /// Print the manual page
+    #[command(after_help = help::MAN)]
+    Man,
+}
+
+/// `scan`.
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    #[command(flatten)]
+    pub(crate) targets: TargetOptions,
+    #[command(flatten)]
+    pub(crate) lists: ListOptions,
+    #[command(flatten)]
+    pub(crate) path: PathOptions,
+    #[command(flatten)]
+    pub(crate) lab: LabOptions,
+    #[command(flatten)]
+    pub(crate) stages: StageOptions,
+    #[command(flatten)]
+    pub(crate) ask: AskOptions,
+    #[command(flatten)]
+    pub(crate) pace: PaceOptions,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) exit: ExitOptions,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) targets: TargetOptions,
+    #[command(flatten)]
+    pub(crate) lists: ListOptions,
+    #[command(flatten)]
+    pub(crate) path: PathOptions,
+    #[command(flatten)]
+    pub(crate) lab: LabOptions,
+    #[command(flatten)]
+    pub(crate) stages: StageOptions,
+    #[command(flatten)]
+    pub(crate) pace: PaceOptions,
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
+}
+
+/// `lists`; without a command it is `ls`.
+#[derive(Debug, Args)]
+pub(crate) struct ListsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ListsCommand>,
+    #[command(flatten)]
+    pub(crate) ls: ListsLsArgs,
+}
+
+/// The commands of `lists`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListsCommand {
+    /// Every list in a line (what `lists` alone does)
+    Ls(ListsLsArgs),
+    /// All that is known of some lists: terms, codes, removal, sources
+    Show(ListsShowArgs),
+    /// Run the health checks now: test entries, canaries, refusals
+    Check(Box<ListsCheckArgs>),
+    /// Check catalogue files; sends nothing
+    Lint(FilesArgs),
+    /// Turn another program's configuration into a catalogue file on standard output
+    Import(FileArgs),
+}
+
+/// `lists ls`.
+#[derive(Debug, Args)]
+pub(crate) struct ListsLsArgs {
+    /// Which lists to show, as for scan
+    #[arg(
+        long,
+        value_name = "SEL",
+        value_delimiter = ',',
+        default_value = "all",
+        help_heading = "Lists"
+    )]
+    pub(crate) lists: Vec<String>,
+    #[command(flatten)]
+    pub(crate) catalogue: CatalogueOptions,
+    #[command(flatten)]
+    pub(crate) format: ListFormat,
+}
+
+/// `lists show`.
+#[derive(Debug, Args)]
+pub(crate) struct ListsShowArgs {
+    /// Ids of lists, such as spamhaus-zen
+    #[arg(value_name = "ID", required = true)]
+    pub(crate) ids: Vec<String>,
+    #[command(flatten)]
+    pub(crate) catalogue: CatalogueOptions,
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
+}
+
+/// `lists check`.
+#[derive(Debug, Args)]
+pub(crate) struct ListsCheckArgs {
+    #[command(flatten)]
+    pub(crate) lists: ListOptions,
+    #[command(flatten)]
+    pub(crate) path: PathOptions,
+    #[command(flatten)]
+    pub(crate) lab: LabOptions,
+    #[command(flatten)]
+    pub(crate) ask: AskOptions,
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
+}
+
+/// Files to read.
+#[derive(Debug, Args)]
+pub(crate) struct FilesArgs {
+    /// The files
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// A file to read.
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// A stage that takes addresses.
+#[derive(Debug, Args)]
+pub(crate) struct AddressArgs {
+    /// Addresses, IPv4 or IPv6
+    #[arg(value_name = "ADDRESS", required = true)]
+    pub(crate) addresses: Vec<IpAddr>,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+}
+
+/// A stage that takes domains.
+#[derive(Debug, Args)]
+pub(crate) struct DomainArgs {
+    /// Domains
+    #[arg(value_name = "DOMAIN", required = true)]
+    pub(crate) domains: Vec<DomainName>,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+}
+
+/// `spf`.
+#[derive(Debug, Args)]
+#[group(id = "identity", required = true, multiple = true, args = ["helo", "mail_from"])]
+pub(crate) struct SpfArgs {
+    /// The address that sends
+    #[arg(long, value_name = "IP")]
+    pub(crate) ip: IpAddr,
+    /// The name it gives in HELO or EHLO
+    #[arg(long, value_name = "NAME")]
+    pub(crate) helo: Option<String>,
+    /// The envelope sender; empty for bounces, which are checked by the HELO name
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mail_from: Option<String>,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+}
+
+/// `dkim`.
+#[derive(Debug, Args)]
+pub(crate) struct DkimArgs {
+    /// Domains
+    #[arg(value_name = "DOMAIN", required = true)]
+    pub(crate) domains: Vec<DomainName>,
+    /// A selector to look for; repeatable. Without one, those that large senders use
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dkim_selector: Vec<String>,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+}
+
+/// What all stage commands take.
+#[derive(Debug, Args)]
+pub(crate) struct StageArgs {
+    #[command(flatten)]
+    pub(crate) path: PathOptions,
+    #[command(flatten)]
+    pub(crate) ask: AskOptions,
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
+}
+
+/// `lab`.
+#[derive(Debug, Args)]
+pub(crate) struct LabArgs {
+    /// Where to listen, UDP and TCP; loopback only. Port 0 takes a free one and prints it
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", value_parser = loopback)]
+    pub(crate) listen: SocketAddr,
+    /// Answer for these built-in lists too
+    #[arg(long, value_name = "SEL", value_delimiter = ',')]
+    pub(crate) lab_catalogue: Vec<String>,
+    #[command(flatten)]
+    pub(crate) catalogue: CatalogueOptions,
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_table_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_typed_is_held() {
+        let cli = parse(
+            "reputon scan 192.0.2.0/24 - --lists all,!slow --resolver ::1 --rate 0 --timeout 0.5 --fail-on a \
+             --key spamhaus=abc= -o x.html -o out/ -f none --max-time 10m -vv",
+        );
+        let cli = cli.expect("a good line");
+        assert_eq!(cli.talk.verbose, 2);
+        let Command::Scan(scan) = cli.command else {
+            panic!("not a scan");
+        };
+        assert_eq!(scan.targets.targets, ["192.0.2.0/24", "-"]);
+        assert_eq!(scan.lists.lists, ["all", "!slow"]);
+        assert_eq!(scan.lists.keys.key[0].key.reveal(), "abc=");
+        assert_eq!(scan.pace.rate, 0);
+        assert_eq!(scan.output.output.len(), 2);
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let cli = parse("reputon scan --key spamhaus=hunter2").expect("a good line");
+        assert!(!format!("{cli:?}").contains("hunter2"));
+        for line in [
+            "reputon scan --key hunter2",
+            "reputon scan --key SPAM=hunter2",
+            "reputon scan --key=hunter2=",
+        ] {
+            let error = parse(line).expect_err("no operator");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn usage_errors_exit_with_2() {
+        for (line, kind) in [
+            ("reputon scan --direct", ErrorKind::UnknownArgument),
+            ("reputon audit 192.0.2.0/24", ErrorKind::InvalidSubcommand),
+            ("reputon scan --lab --resolver 127.0.0.1", ErrorKind::ArgumentConflict),
+            ("reputon scan --only-catalogue", ErrorKind::MissingRequiredArgument),
+            ("reputon scan --ip6-unit 48", ErrorKind::InvalidValue),
+            ("reputon scan --fail-on W", ErrorKind::InvalidValue),
+            ("reputon scan -q -v", ErrorKind::ArgumentConflict),
+            ("reputon spf --ip 192.0.2.7", ErrorKind::MissingRequiredArgument),
+            ("reputon mx 192.0.2.7", ErrorKind::ValueValidation),
+            ("reputon lists --format json show x", ErrorKind::ArgumentConflict),
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}");
+        }
+    }
+
+    #[test]
+    fn lists_alone_is_ls() {
+        let cli = parse("reputon lists --format json").expect("a good line");
+        assert!(matches!(cli.command, Command::Lists(ListsArgs { command: None, ls }) if ls.format.format.is_some()));
+        assert!(parse("reputon lists ls --format json").is_ok());
+        assert!(parse("reputon lists check --lab").is_ok());
+    }
+}

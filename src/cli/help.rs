@@ -1,0 +1,119 @@
+//! The prose of `--help` and of the manual page.
+
+/// What several pages show.
+macro_rules! examples {
+    () => {
+        "\
+Examples:
+  reputon scan 192.0.2.7 mail.example.org
+  reputon scan 192.0.2.0/24 -o report.html -o listings.csv
+  reputon plan 198.51.100.0/22 --lists all
+  reputon scan --lab 192.0.2.0/28             rehearse: nothing leaves the machine
+"
+    };
+}
+
+macro_rules! exit_and_environment {
+    () => {
+        "\
+Exit status:
+  0    no listing on a block list of tier --fail-on or harder, and enough was answered
+  1    at least one such listing
+  2    usage, configuration or I/O error
+  3    no such listing, but less than --min-coverage was answered, or a tier A list was not usable
+  130  stopped by SIGINT; 143: by SIGTERM. What was known by then is reported
+
+Environment:
+  REPUTON_KEY_<OPERATOR>  an operator's key, its id in upper case, dashes as underscores
+  NO_COLOR                no colour, even on a terminal"
+    };
+}
+
+/// What the program is.
+pub(crate) const ABOUT: &str = "\
+Scan addresses, ranges and domains against DNS blocklists, and say what to mend.
+
+reputon asks many lists about many targets, fast and within the terms of those who run them. It checks lists before it \
+believes them: a list that is dead, refuses you, or lists the world gives unknown, never listed and never clean.";
+
+/// Behind the short help of the program.
+pub(crate) const SHORT: &str = concat!(
+    examples!(),
+    "\nSee `reputon scan --help` for all options and `reputon --help` for exit status and environment."
+);
+
+/// Behind the long help of the program, and in the manual page.
+pub(crate) const LONG: &str = concat!(examples!(), "\n", exit_and_environment!());
+
+/// Behind the help of `scan`.
+pub(crate) const SCAN: &str = "\
+Examples:
+  reputon scan 192.0.2.7                           one address, a table
+  reputon scan @hosts.txt -f jsonl                 lines of a file, a JSON object a target
+  reputon scan 198.51.100.0/24 --lists 'all,!spamhaus' -o out/
+  reputon scan example.org --stages spf,dmarc --dkim-selector mail
+  dig +short mx example.org | awk '{print $2}' | reputon scan -
+
+Exit status: 0 not listed, 1 listed, 2 error, 3 too little was answered. More with --help.";
+
+/// Behind the long help of `scan`.
+pub(crate) const SCAN_LONG: &str = concat!(
+    "\
+Examples:
+  reputon scan 192.0.2.7                           one address, a table
+  reputon scan @hosts.txt -f jsonl                 lines of a file, a JSON object a target
+  reputon scan 198.51.100.0/24 --lists 'all,!spamhaus' -o out/
+  reputon scan example.org --stages spf,dmarc --dkim-selector mail
+  reputon scan 192.0.2.7 --lists spamhaus --resolver 192.0.2.53
+  reputon scan 192.0.2.7 --route bl.example.test=127.0.0.1:5353
+  dig +short mx example.org | awk '{print $2}' | reputon scan -
+
+Tiers:
+  A  hard: large receivers reject by it
+  B  minor: it counts in scores
+  C  policy or informational
+  W  an allow list
+
+",
+    exit_and_environment!()
+);
+
+/// Behind the help of `plan`.
+pub(crate) const PLAN: &str = "\
+Examples:
+  reputon plan 198.51.100.0/22
+  reputon plan @hosts.txt --lists all --format json";
+
+/// Behind the help of `lists`.
+pub(crate) const LISTS: &str = "\
+Examples:
+  reputon lists                                    all lists, a line each
+  reputon lists ls --lists kind:domain --format json
+  reputon lists show spamhaus-zen
+  reputon lists check --lists default
+  reputon lists lint my-lists.toml";
+
+/// Behind the help of `spf`.
+pub(crate) const SPF: &str = "\
+Examples:
+  reputon spf --ip 192.0.2.7 --mail-from user@example.org --helo mail.example.org
+  reputon spf --ip 2001:db8::7 --helo mail.example.org --format json";
+
+/// Behind the help of `lab`.
+pub(crate) const LAB: &str = "\
+Examples:
+  reputon lab --listen 127.0.0.1:5353 --lab-catalogue default
+  reputon scan 192.0.2.7 --resolver 127.0.0.1:5353";
+
+/// Behind the help of `completions`.
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  reputon completions bash > ~/.local/share/bash-completion/completions/reputon
+  reputon completions zsh > ~/.zfunc/_reputon
+  reputon completions fish > ~/.config/fish/completions/reputon.fish";
+
+/// Behind the help of `man`.
+pub(crate) const MAN: &str = "\
+Examples:
+  reputon man > ~/.local/share/man/man1/reputon.1
+  reputon man | man -l -";

@@ -1,0 +1,261 @@
+//! Options that several commands share, in the groups that `--help` shows, as typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::values::{Key, KeyParser, Output, Percent, Route, Server, StageList, duration, seconds};
+
+/// What is to be looked at.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Targets")]
+pub(crate) struct TargetOptions {
+    /// Addresses, prefixes, ranges, domains, @FILE, or - for standard input
+    ///
+    /// 192.0.2.7, 192.0.2.0/24, 192.0.2.10-192.0.2.99, 2001:db8::1, 2001:db8::/120, mail.example.org. @FILE and - have one
+    /// target a line; # starts a comment. Without targets, standard input is read unless it is a terminal.
+    #[arg(value_name = "TARGET", help_heading = "Targets")]
+    pub(crate) targets: Vec<String>,
+
+    /// Ask for one address of each IPv6 /64, so that prefixes down to /48 can be scanned
+    #[arg(long, value_name = "BITS", value_parser = ["64"])]
+    pub(crate) ip6_unit: Option<String>,
+}
+
+/// Which catalogue.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Lists")]
+pub(crate) struct CatalogueOptions {
+    /// A catalogue file or folder that adds to the built-in lists or overrides them; repeatable
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) catalogue: Vec<PathBuf>,
+
+    /// Leave the built-in lists out: only those of --catalogue
+    #[arg(long, requires = "catalogue")]
+    pub(crate) only_catalogue: bool,
+}
+
+/// Keys of operators.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Lists")]
+pub(crate) struct KeyOptions {
+    /// An operator's key; repeatable. Others on this machine can see it: better in the environment, as REPUTON_KEY_SPAMHAUS
+    #[arg(long, value_name = "OPERATOR=KEY", value_parser = KeyParser)]
+    pub(crate) key: Vec<Key>,
+}
+
+/// Which lists.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Lists")]
+pub(crate) struct ListOptions {
+    /// Which lists to ask: default, all, an id, an operator, tag:NAME, kind:ip4|ip6|domain; !SEL leaves out
+    #[arg(long, value_name = "SEL", value_delimiter = ',', default_value = "default")]
+    pub(crate) lists: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) catalogue: CatalogueOptions,
+
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
+}
+
+/// Whom to ask.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Servers")]
+pub(crate) struct PathOptions {
+    /// A resolver to ask, port 53 unless given; repeatable [default: the system's]
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    pub(crate) resolver: Vec<Server>,
+
+    /// Ask this server for this zone and what is below it; repeatable
+    #[arg(long, value_name = "ZONE=ADDR:PORT")]
+    pub(crate) route: Vec<Route>,
+}
+
+/// Rehearsal.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Servers")]
+pub(crate) struct LabOptions {
+    /// Ask an embedded world inside this process, and its lists only: nothing leaves the machine
+    #[arg(long, conflicts_with_all = ["resolver", "route"])]
+    pub(crate) lab: bool,
+
+    /// Rehearse these built-in lists offline: the embedded world answers for them
+    #[arg(long, value_name = "SEL", value_delimiter = ',', conflicts_with_all = ["resolver", "route"])]
+    pub(crate) lab_catalogue: Vec<String>,
+}
+
+/// What else to look at.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Stages")]
+pub(crate) struct StageOptions {
+    /// What to look at beside the lists: rdns, mx, spf, dkim, dmarc, asn, abuse, smtp, or none
+    #[arg(long, value_name = "STAGES", default_value = "rdns,mx,spf,dkim,dmarc,asn,abuse")]
+    pub(crate) stages: StageList,
+
+    /// A DKIM selector to look for; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dkim_selector: Vec<String>,
+
+    /// Connect to port 25 of mail servers to read their banner; never done unless asked for
+    #[arg(long)]
+    pub(crate) smtp: bool,
+}
+
+/// How one question is asked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pace")]
+pub(crate) struct AskOptions {
+    /// How long one try may take, in seconds; fractions too
+    #[arg(long, value_name = "SECS", default_value = "3", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
+    /// How many more tries
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(..=20))]
+    pub(crate) retries: u8,
+}
+
+/// How fast, how long, in which order.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pace")]
+pub(crate) struct PaceOptions {
+    /// Queries a second in all; 0: no limit. Operators' own limits hold all the same
+    #[arg(long, value_name = "QPS", default_value_t = 2000)]
+    pub(crate) rate: u32,
+
+    /// Most queries in flight to one server [default: it adapts]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) window: Option<u16>,
+
+    /// Ask beyond operators' rates and daily limits: only where you have their word
+    #[arg(long)]
+    pub(crate) ignore_budgets: bool,
+
+    /// Trust lists without checking their health first
+    #[arg(long)]
+    pub(crate) skip_health: bool,
+
+    /// Stop asking after this time and report what is known: 90s, 10m, 2h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) max_time: Option<Duration>,
+
+    /// Order the questions by this number, to repeat a run's order
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+/// What to write where.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputOptions {
+    /// What goes to standard output [default: table on a terminal, else jsonl]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<ScanFormat>,
+
+    /// Write a file, its format by its suffix; repeatable. A folder gets the whole set
+    ///
+    /// .csv listings, .targets.csv, .lists.csv, .json, .jsonl, .html, .reputon.json, .prom, .md; without a suffix, or
+    /// with a final slash, it is a folder.
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Vec<Output>,
+
+    /// Rows for what is not listed, too, in the CSV of listings
+    #[arg(long)]
+    pub(crate) all_rows: bool,
+}
+
+/// What the exit status says.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Exit status")]
+pub(crate) struct ExitOptions {
+    /// Exit with 3 if less than this share of the planned questions was answered
+    #[arg(long, value_name = "PCT", default_value = "90")]
+    pub(crate) min_coverage: Percent,
+
+    /// Exit with 1 for listings of this tier or a harder one
+    #[arg(long, value_name = "TIER", default_value = "B", ignore_case = true)]
+    pub(crate) fail_on: FailOn,
+}
+
+/// How much to say on standard error.
+#[derive(Debug, Args)]
+pub(crate) struct TalkOptions {
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Say more; twice: much more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Table or JSON.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct TextFormat {
+    /// What goes to standard output: a table, or JSON on one line [default: table on a terminal, else json]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<TextChoice>,
+}
+
+/// As a scan writes to standard output, without its stream.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct ListFormat {
+    /// What goes to standard output [default: table on a terminal, else json]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<ListsChoice>,
+}
+
+/// What a scan writes to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScanFormat {
+    /// For people
+    Table,
+    /// A JSON object a line, as targets are done
+    Jsonl,
+    /// One JSON document at the end
+    Json,
+    /// Listings as CSV
+    Csv,
+    /// Markdown
+    Md,
+    /// Nothing
+    None,
+}
+
+/// What a small command writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextChoice {
+    /// For people
+    Table,
+    /// A JSON object on one line
+    #[value(alias = "jsonl")]
+    Json,
+}
+
+/// What `lists ls` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListsChoice {
+    /// For people
+    Table,
+    /// A JSON array
+    Json,
+    /// CSV
+    Csv,
+}
+
+/// The softest tier whose listings make the exit status 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Hard: large receivers reject by it
+    #[value(name = "A")]
+    A,
+    /// Minor: it counts in scores
+    #[value(name = "B")]
+    B,
+    /// Policy or informational
+    #[value(name = "C")]
+    C,
+}

@@ -1,0 +1,416 @@
+//! Values of options: small types that exist only if they are good. Their errors end behind clap's "invalid value … for …".
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command, ValueEnum};
+
+use reputon::targets::{Domain, Target};
+use reputon::wire::Name;
+
+/// The port of DNS (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+
+/// Longest time that can be asked for: a year.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// Longest time for one try: resolvers give up long before.
+const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
+/// `ADDR[:PORT]`; an IPv6 address with a port is in brackets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Server(pub(crate) SocketAddr);
+
+impl FromStr for Server {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Server, String> {
+        let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let address = match bracketed {
+            Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+            None => text.parse::<IpAddr>().ok(),
+        };
+        let server = match address {
+            Some(address) => SocketAddr::new(address, DNS_PORT),
+            None => text.parse().map_err(
+                |_| "an address with or without a port: 192.0.2.53, 192.0.2.53:5353, 2001:db8::53, [2001:db8::53]:5353",
+            )?,
+        };
+        if server.port() == 0 {
+            return Err("port 0 cannot be asked".into());
+        }
+        Ok(Server(server))
+    }
+}
+
+/// `ZONE=ADDR:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) zone: Name,
+    pub(crate) server: Server,
+}
+
+impl FromStr for Route {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Route, String> {
+        let (zone, server) = text.split_once('=').ok_or("write ZONE=ADDR:PORT")?;
+        let zone: Name = zone.parse().map_err(|error| format!("the zone: {error}"))?;
+        Ok(Route {
+            zone: zone.to_lowercase(),
+            server: server.parse()?,
+        })
+    }
+}
+
+/// Text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// The text, for the one place that needs it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read when the catalogue gets its keys"))]
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// `OPERATOR=KEY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) operator: String,
+    pub(crate) key: Secret,
+}
+
+/// Reads a [`Key`]. Not by `FromStr`: clap would show a bad value, and that may be the key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyParser;
+
+impl TypedValueParser for KeyParser {
+    type Value = Key;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Key, clap::Error> {
+        let id = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
+        let parts = value.to_str().and_then(|text| text.split_once('='));
+        match parts.map(|(operator, key)| (operator.trim(), key.trim())) {
+            Some((operator, key)) if !operator.is_empty() && operator.chars().all(id) && !key.is_empty() => Ok(Key {
+                operator: operator.to_owned(),
+                key: Secret(key.to_owned()),
+            }),
+            _ => {
+                let text = "--key takes OPERATOR=KEY, such as spamhaus=abc; operators have lower case letters, digits, dashes\n";
+                Err(clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command))
+            }
+        }
+    }
+}
+
+/// A percentage, 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Percent(pub(crate) f64);
+
+impl FromStr for Percent {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Percent, &'static str> {
+        let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
+        let number = number.filter(|number| (0.0..=100.0).contains(number));
+        number.map(Percent).ok_or("a number from 0 to 100")
+    }
+}
+
+/// A domain, normalised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DomainName(pub(crate) Domain);
+
+impl FromStr for DomainName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DomainName, String> {
+        match text.parse::<Target>().map_err(|error| error.to_string())? {
+            Target::Domain(domain) => Ok(DomainName(domain)),
+            _ => Err("an address; this command takes domains".into()),
+        }
+    }
+}
+
+/// What is looked at beside the lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    Rdns,
+    Mx,
+    Spf,
+    Dkim,
+    Dmarc,
+    Asn,
+    Abuse,
+    Smtp,
+}
+
+/// Stages separated by commas, or `none`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StageList(pub(crate) Vec<Stage>);
+
+impl FromStr for StageList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<StageList, String> {
+        if text == "none" {
+            return Ok(StageList(Vec::new()));
+        }
+        let mut stages = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            if word == "none" {
+                return Err("none stands alone".into());
+            }
+            let stage = Stage::from_str(word, false)
+                .map_err(|_| format!("no stage {word:?}: rdns, mx, spf, dkim, dmarc, asn, abuse, smtp, or none"))?;
+            if !stages.contains(&stage) {
+                stages.push(stage);
+            }
+        }
+        Ok(StageList(stages))
+    }
+}
+
+/// What a file holds, by its suffix; longer suffixes first.
+const SUFFIXES: [(&str, OutputKind); 9] = [
+    (".targets.csv", OutputKind::TargetsCsv),
+    (".lists.csv", OutputKind::ListsCsv),
+    (".csv", OutputKind::ListingsCsv),
+    (".reputon.json", OutputKind::Reputon),
+    (".jsonl", OutputKind::Jsonl),
+    (".json", OutputKind::Json),
+    (".html", OutputKind::Html),
+    (".prom", OutputKind::Prometheus),
+    (".md", OutputKind::Markdown),
+];
+
+/// What an output file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputKind {
+    ListingsCsv,
+    TargetsCsv,
+    ListsCsv,
+    Json,
+    Jsonl,
+    Html,
+    Reputon,
+    Prometheus,
+    Markdown,
+    /// A folder: the whole set.
+    Folder,
+}
+
+/// A file or folder to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: OutputKind,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Output, String> {
+        if text == "-" {
+            return Err("standard output is chosen with --format".into());
+        }
+        let lower = text.to_ascii_lowercase();
+        let suffix = SUFFIXES.iter().find(|(suffix, _)| lower.ends_with(suffix));
+        let folder = text.ends_with('/') || (!text.is_empty() && Path::new(text).extension().is_none());
+        let kind = match suffix {
+            _ if folder => OutputKind::Folder,
+            Some((_, kind)) => *kind,
+            None => {
+                let known: Vec<&str> = SUFFIXES.iter().map(|(suffix, _)| *suffix).collect();
+                return Err(format!(
+                    "the suffix says the format: {}; a folder ends in /",
+                    known.join(", ")
+                ));
+            }
+        };
+        let path = PathBuf::from(text);
+        Ok(Output { path, kind })
+    }
+}
+
+/// A length of time: `90s`, `10m`, `2h`, `1d`, `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "a length of time, such as 90s, 10m, 2h, 1h30m".to_owned();
+    let mut rest = text;
+    let mut seconds = 0u64;
+    while !rest.is_empty() {
+        let digits = rest.find(|char: char| !char.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        let unit = match rest.as_bytes()[digits] {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3_600,
+            b'd' => 86_400,
+            _ => return Err(wrong()),
+        };
+        seconds = seconds.saturating_add(number.saturating_mul(unit));
+        rest = &rest[digits + 1..];
+    }
+    let duration = Duration::from_secs(seconds);
+    match duration {
+        Duration::ZERO => Err(wrong()),
+        long if long > DURATION_MAX => Err("a year at most".into()),
+        _ => Ok(duration),
+    }
+}
+
+/// Seconds, fractions too: `3`, `0.5`.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let good = duration.filter(|duration| (Duration::from_millis(1)..=TIMEOUT_MAX).contains(duration));
+    good.ok_or_else(|| "seconds, from 0.001 to 60".into())
+}
+
+/// An address with a port, on loopback.
+pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "an address and a port: 127.0.0.1:5353, [::1]:5353")?;
+    if !address.ip().is_loopback() {
+        return Err("loopback only: 127.0.0.1 or [::1]".into());
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_have_a_port_or_get_one() {
+        for (text, expected) in [
+            ("192.0.2.53", "192.0.2.53:53"),
+            ("192.0.2.53:5353", "192.0.2.53:5353"),
+            ("2001:db8::53", "[2001:db8::53]:53"),
+            ("2001:db8::53:5353", "[2001:db8::53:5353]:53"),
+            ("[2001:db8::53]", "[2001:db8::53]:53"),
+            ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
+        ] {
+            let server: Server = text.parse().expect(text);
+            assert_eq!(server.0.to_string(), expected);
+        }
+        for text in [
+            "",
+            "ns.example",
+            "192.0.2.53:",
+            "192.0.2.53:0",
+            "192.0.2.53:70000",
+            "[192.0.2.53]",
+            "[::1",
+        ] {
+            assert!(text.parse::<Server>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn routes_are_a_zone_and_a_server() {
+        let route: Route = "BL.example.test=127.0.0.1:5353".parse().expect("good");
+        assert_eq!(
+            (route.zone.to_string().as_str(), route.server.0.port()),
+            ("bl.example.test", 5353)
+        );
+        for text in [
+            "bl.example.test",
+            "=127.0.0.1:53",
+            "a..b=127.0.0.1:53",
+            "bl.example.test=ns.example",
+        ] {
+            assert!(text.parse::<Route>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("1h30m", 5400)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in [
+            "",
+            "90",
+            "s",
+            "1.5h",
+            "-1s",
+            "10 m",
+            "0s",
+            "1é",
+            "99999999999999999999s",
+            "400d",
+            "9999999999999999d",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        for text in ["", "0", "-1", "nan", "inf", "1e9", "61"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn stages_are_known_once_and_none_stands_alone() {
+        assert_eq!("mx,spf,mx".parse(), Ok(StageList(vec![Stage::Mx, Stage::Spf])));
+        assert_eq!("none".parse(), Ok(StageList(Vec::new())));
+        for text in ["", "mx,", "mx,none", "ptr"] {
+            assert!(text.parse::<StageList>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_suffix_says_the_format() {
+        for (text, kind) in [
+            ("a.csv", OutputKind::ListingsCsv),
+            ("a.TARGETS.csv", OutputKind::TargetsCsv),
+            ("a.lists.csv", OutputKind::ListsCsv),
+            ("a.reputon.json", OutputKind::Reputon),
+            ("a.json", OutputKind::Json),
+            ("a.jsonl", OutputKind::Jsonl),
+            ("out", OutputKind::Folder),
+            ("out.html/", OutputKind::Folder),
+            ("out.d/report", OutputKind::Folder),
+        ] {
+            assert_eq!(text.parse::<Output>().map(|output| output.kind), Ok(kind), "{text}");
+        }
+        for text in ["-", "", "a.xlsx", "a.csv.gz"] {
+            assert!(text.parse::<Output>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_loopback_is_served() {
+        assert!(loopback("127.0.0.2:5353").is_ok() && loopback("[::1]:0").is_ok());
+        assert!(loopback("0.0.0.0:53").is_err() && loopback("192.0.2.1:53").is_err() && loopback("127.0.0.1").is_err());
+    }
+
+    #[test]
+    fn percentages_stay_inside() {
+        assert_eq!("99.5%".parse(), Ok(Percent(99.5)));
+        assert!(
+            "101".parse::<Percent>().is_err() && "-1".parse::<Percent>().is_err() && "nan".parse::<Percent>().is_err()
+        );
+    }
+}
