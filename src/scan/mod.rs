@@ -1,1 +1,31 @@
-//! To be written.
+//! The scan: where mechanism and meaning meet. A worker drives one engine over a network, asks what the plan wants of
+//! healthy lists, and hands out dossiers as tiles close.
+//!
+//! ```text
+//! plan ─▶ window (open tiles) ─▶ lanes (list × kind: health, cursor, controls) ─▶ engine ⇄ network
+//!              ▲                                                                    │
+//!              └────────────── observations ◀── interpretation ◀── outcomes ◀───────┘
+//! tile complete ─▶ dossiers ─▶ Receiver
+//! ```
+//!
+//! Bounds: [`window::TILES_MAX`] tiles are open at a time, a tile opens only while the oldest one is near, the engine's slots
+//! bound what is in flight. What fails how: a list that fails its preflight is unknown for all targets; one that fails a
+//! control is suspended, tried again a few times, and then given up; what it said since its last good control is asked
+//! again or unknown. A stop request cancels what is open, confirms what it can within [`worker::GRACE`], and reports.
+
+mod health;
+mod lane;
+mod network;
+mod resolvers;
+mod run;
+mod ticket;
+mod window;
+mod worker;
+
+pub use network::{Network, RealNetwork};
+pub use resolvers::{Server, ServerKind};
+pub use run::{
+    ListReport, Order, Progress, Receiver, RunReport, Scan, ScanError, ScanOptions, Snapshot, Stop, StopReason, Trouble,
+};
+pub use window::TILES_MAX;
+pub use worker::GRACE;

@@ -1,0 +1,355 @@
+//! Examinations and controls of lanes: which questions go out when, and what their answers do to the lane.
+
+use crate::clock::{Instant, Span};
+use crate::dnsxl::Control as Verdict;
+use crate::dnsxl::{
+    Cause, Evidence, Fault, Health, Probe, ProbeReply, ProbeRole, Reader, canary, judge, judge_control, more_canaries,
+    probes, resolver_verdict,
+};
+use crate::dossier::Epoch;
+use crate::exchange::{Ask, End, Outcome, Unsent};
+use crate::wire::{Answer, Name, Rtype, decode};
+
+use super::lane::{Control, Lane, Question, SUSPENSIONS_MAX, Standing};
+use super::network::Network;
+use super::ticket::{LaneIndex, Purpose};
+use super::worker::Worker;
+
+/// Answers of a list between two controls, at most: a control is one query, or two.
+const CONTROL_ANSWERS: u32 = 2_048;
+
+/// Time between two controls of a list that answers, at most.
+const CONTROL_SPAN: Span = Span::from_secs(30);
+
+/// Failures in a row that call for a control at once.
+const FAILURES_TO_CONTROL: u32 = 16;
+
+/// Listings in a row that call for a control at once: ranges can be listed whole, so this is no proof.
+const LISTINGS_TO_CONTROL: u32 = 64;
+
+/// How long a suspended list rests before it is examined again; doubled each time.
+const SUSPENSION: Span = Span::from_secs(2);
+
+/// How long a cached positive test entry is taken to prove nothing, at most: operators publish TTLs of hours.
+const TEST_TTL_MAX: u32 = 3_600;
+
+impl<N: Network> Worker<'_, N> {
+    /// What a lane's replies are read by.
+    pub(super) fn reader(&self, lane: &Lane) -> Reader<'_> {
+        let questions = self.plan.columns[lane.column].questions.as_ref();
+        Reader {
+            list: self.plan.catalogue.list(lane.list),
+            operator: self.plan.catalogue.operator_of(lane.list),
+            apex: questions.expect("a lane has questions").apex(),
+        }
+    }
+
+    /// Sends the probes of a lane's examination.
+    pub(super) fn examine(&mut self, now: Instant, index: LaneIndex) {
+        let plan = self.plan;
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let probes = probes(plan.catalogue.list(lane.list), lane.kind, &mut self.rng);
+        lane.standing = Standing::Examined;
+        lane.control = None;
+        lane.questions.clear();
+        lane.round += 1;
+        self.ask_probes(now, index, probes);
+    }
+
+    /// Adds questions to a lane's round and sends them.
+    fn ask_probes(&mut self, now: Instant, index: LaneIndex, probes: Vec<Probe>) {
+        for probe in probes {
+            let lane = &mut self.lanes[usize::from(index.0)];
+            let questions = self.plan.columns[lane.column].questions.as_ref();
+            let name = questions.expect("a lane has questions").probe(&probe.subject);
+            let Ok(name) = name else { continue }; // too long for the zone: it cannot be asked
+            let number = lane.questions.len() as u8; // a dozen at most
+            let purpose = Purpose::Probe {
+                lane: index,
+                round: lane.round,
+                number,
+            };
+            lane.questions.push(Question {
+                role: probe.role,
+                name: name.clone(),
+                rtype: probe.rtype,
+                reply: None,
+            });
+            lane.asked += 1;
+            let ask = Ask {
+                ticket: purpose.ticket(),
+                name,
+                rtype: probe.rtype,
+                route: lane.route,
+                probe: true,
+            };
+            if self.engine.submit(now, ask).is_err() {
+                // The table is full beyond the room kept for probes: as good as silence.
+                self.lanes[usize::from(index.0)].questions[usize::from(number)].reply = Some(ProbeReply::Silent);
+            }
+        }
+    }
+
+    /// Takes the outcome of a probe.
+    pub(super) fn take_probe(&mut self, now: Instant, index: LaneIndex, round: u32, number: u8, outcome: &Outcome) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        if lane.round != round {
+            return; // of an examination that is over
+        }
+        if matches!(outcome.end, End::Unsent(Unsent::Cancelled)) {
+            // A control that was out is followed by a last one; an examination is not.
+            lane.round += 1;
+            if lane.control.take().is_none() {
+                self.give_up(index, Cause::Cancelled);
+            }
+            return;
+        }
+        let question = &mut lane.questions[usize::from(number)];
+        let answer = decoded(&outcome.end, &question.name, question.rtype);
+        question.reply = Some(ProbeReply::of(&outcome.end, answer));
+        if !lane.all_answered() {
+            return;
+        }
+        match lane.control {
+            Some(control) => self.judge_control(now, index, control),
+            None => self.judge_examination(now, index),
+        }
+    }
+
+    fn judge_examination(&mut self, now: Instant, index: LaneIndex) {
+        let lane = &self.lanes[usize::from(index.0)];
+        let replies = lane.replies();
+        let reader = self.reader(lane);
+        let health = judge(&reader, lane.kind, &replies);
+        let evidence = Evidence::of(&reader, lane.kind, &replies);
+        let first = lane.evidence.is_none();
+        let kind = lane.kind;
+        if health == Health::Doubtful {
+            let more = more_canaries(kind, &mut self.rng);
+            self.ask_probes(now, index, more);
+            return;
+        }
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.evidence.get_or_insert(evidence);
+        match health {
+            Health::Healthy => {
+                lane.healthy_at_start |= first;
+                lane.fault = None;
+                lane.standing = Standing::Good;
+                lane.last_good = now;
+                lane.test_due = now + test_ttl(&replies);
+                (lane.answers, lane.failures, lane.listings) = (0, 0, 0);
+            }
+            Health::Unhealthy(fault) if first => {
+                lane.fault = Some(fault.clone());
+                lane.standing = Standing::Failing(fault);
+            }
+            Health::Unhealthy(fault) => self.suspend(now, index, fault),
+            Health::Doubtful => unreachable!("handled above"),
+        }
+        self.judge_resolvers();
+    }
+
+    /// When every lane has been examined: are the lists broken, or is it what they are asked through?
+    fn judge_resolvers(&mut self) {
+        let unexamined = |lane: &Lane| matches!(lane.standing, Standing::New) || lane.evidence.is_none();
+        if self
+            .lanes
+            .iter()
+            .any(|lane| unexamined(lane) && !matches!(lane.standing, Standing::GivenUp(_)))
+        {
+            return;
+        }
+        let evidence: Vec<_> = self
+            .lanes
+            .iter()
+            .filter(|lane| !lane.routed)
+            .filter_map(|lane| lane.evidence.clone())
+            .collect();
+        let verdict = resolver_verdict(&evidence);
+        let broken = verdict.is_broken() && !self.lanes.iter().any(|lane| !lane.routed && lane.healthy_at_start);
+        if broken && self.resolver_fault.is_none() {
+            self.resolver_fault = verdict.advice();
+        }
+        for index in (0..self.lanes.len() as u16).map(LaneIndex) {
+            let lane = &self.lanes[usize::from(index.0)];
+            let Standing::Failing(fault) = &lane.standing else {
+                continue;
+            };
+            let cause = match broken && !lane.routed {
+                true => Cause::ResolverBroken,
+                false => fault.cause(),
+            };
+            self.give_up(index, cause);
+        }
+    }
+
+    /// Sends controls where they are due.
+    pub(super) fn control_lanes(&mut self, now: Instant) {
+        let waiting = self.window.oldest_is_settled();
+        let oldest = self.window.first();
+        for index in (0..self.lanes.len() as u16).map(LaneIndex) {
+            let lane = &self.lanes[usize::from(index.0)];
+            match lane.standing {
+                Standing::New => self.examine(now, index),
+                Standing::Suspended(until) if until <= now => self.examine(now, index),
+                Standing::Good if lane.control.is_none() && lane.provisional > 0 => {
+                    let due = lane.answers >= CONTROL_ANSWERS
+                        || lane.failures >= FAILURES_TO_CONTROL
+                        || lane.listings >= LISTINGS_TO_CONTROL
+                        || now.since(lane.last_good) >= CONTROL_SPAN;
+                    let column = lane.column;
+                    let held_up = waiting && (lane.idle || self.stopping.is_some());
+                    let holds_up = held_up
+                        && self
+                            .window
+                            .get(oldest)
+                            .is_some_and(|tile| tile.tile.is_provisional(column));
+                    if due || holds_up {
+                        self.control(now, index);
+                    }
+                }
+                _ => (),
+            }
+        }
+    }
+
+    /// Sends the control of a lane.
+    fn control(&mut self, now: Instant, index: LaneIndex) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.control = Some(Control {
+            // Nothing is asked any more after a stop: the last control speaks for all.
+            closes: self.stopping.is_none().then_some(lane.epoch),
+            listed: 0,
+        });
+        lane.epoch = lane.epoch.next();
+        lane.questions.clear();
+        lane.round += 1;
+        (lane.answers, lane.failures, lane.listings) = (0, 0, 0);
+        let plan = self.plan;
+        let list = plan.catalogue.list(lane.list);
+        let mut questions = vec![canary(lane.kind, &mut self.rng)];
+        if lane.test_due <= now {
+            let all = probes(list, lane.kind, &mut self.rng).into_iter();
+            questions.extend(all.filter(|probe| probe.role == ProbeRole::Positive));
+        }
+        self.ask_probes(now, index, questions);
+    }
+
+    fn judge_control(&mut self, now: Instant, index: LaneIndex, control: Control) {
+        let lane = &self.lanes[usize::from(index.0)];
+        let reader = self.reader(lane);
+        let replies = lane.replies();
+        let mut again = false;
+        for (role, reply) in &replies {
+            match judge_control(&reader, lane.kind, (*role, reply), control.listed) {
+                Verdict::Good => (),
+                Verdict::Again => again = true,
+                Verdict::Failed(fault) => {
+                    self.suspend(now, index, fault);
+                    return;
+                }
+            }
+        }
+        let kind = lane.kind;
+        if again {
+            let lane = &mut self.lanes[usize::from(index.0)];
+            lane.questions.clear();
+            lane.round += 1;
+            lane.control = Some(Control {
+                listed: control.listed + 1,
+                ..control
+            });
+            let another = canary(kind, &mut self.rng);
+            self.ask_probes(now, index, vec![another]);
+            return;
+        }
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.control = None;
+        lane.last_good = now;
+        if replies.iter().any(|(role, _)| *role == ProbeRole::Positive) {
+            lane.test_due = now + test_ttl(&replies);
+        }
+        let mut left = 0;
+        for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
+            for epoch in [Epoch::Even, Epoch::Odd] {
+                if control.closes.is_none_or(|closes| closes == epoch) {
+                    tile.tile.confirm(lane.column, epoch);
+                }
+            }
+            left += u32::from(tile.tile.provisional_of(lane.column));
+        }
+        lane.provisional = left;
+    }
+
+    /// A list has failed in mid-run: what it said since the last good control is taken back.
+    fn suspend(&mut self, now: Instant, index: LaneIndex, fault: Fault) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let cause = match fault.cause() {
+            // What was heard before a silence is not known to be true; that is the list's trouble, not a time-out's.
+            Cause::Timeout | Cause::Servfail => Cause::ListUnhealthy,
+            cause => cause,
+        };
+        lane.fault = Some(fault);
+        lane.control = None;
+        lane.round += 1; // probes that are still out are of no interest
+        lane.provisional = 0;
+        lane.cursor = (self.window.first(), 0);
+        lane.idle = false;
+        let (column, kind) = (lane.column, lane.kind);
+        for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
+            tile.tile.revoke(column);
+        }
+        let lane = &mut self.lanes[usize::from(index.0)];
+        if lane.suspensions == SUSPENSIONS_MAX || self.stopping.is_some() {
+            let cause = if self.stopping.is_some() {
+                Cause::Cancelled
+            } else {
+                cause
+            };
+            self.give_up(index, cause);
+        } else {
+            lane.standing = Standing::Suspended(now + SUSPENSION.times(1 << lane.suspensions));
+            lane.suspensions += 1;
+        }
+    }
+
+    /// A lane is given up: what is pending, now and later, is unknown.
+    pub(super) fn give_up(&mut self, index: LaneIndex, cause: Cause) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.standing = Standing::GivenUp(cause);
+        lane.control = None;
+        lane.round += 1;
+        let (column, kind) = (lane.column, lane.kind);
+        for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
+            tile.tile.revoke(column);
+            tile.tile.give_up(column, cause);
+        }
+        self.lanes[usize::from(index.0)].provisional = 0;
+    }
+
+    /// When the next suspended lane is to be examined, or the next control is due by time.
+    pub(super) fn next_examination(&self) -> Option<Instant> {
+        let moments = self.lanes.iter().filter_map(|lane| match lane.standing {
+            Standing::Suspended(until) => Some(until),
+            Standing::Good if lane.provisional > 0 && lane.control.is_none() => Some(lane.last_good + CONTROL_SPAN),
+            _ => None,
+        });
+        moments.min()
+    }
+}
+
+/// The answer in a reply's message, if there is one that can be read.
+pub(super) fn decoded(end: &End, name: &Name, rtype: Rtype) -> Option<Answer> {
+    match end {
+        End::Reply(reply) => decode(reply.message.as_deref()?, name, rtype).ok(),
+        _ => None,
+    }
+}
+
+/// How long the positive test entry may come from a cache.
+fn test_ttl(replies: &[(ProbeRole, ProbeReply)]) -> Span {
+    let positive = replies.iter().find(|(role, _)| *role == ProbeRole::Positive);
+    let ttl = positive.and_then(|(_, reply)| reply.heard()?.answer?.ttl_min());
+    Span::from_secs(u64::from(ttl.unwrap_or(0).min(TEST_TTL_MAX)))
+}

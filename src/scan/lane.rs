@@ -1,0 +1,137 @@
+//! A lane: one list for one kind of target. Its health, how far it has come, and what of its answers is not confirmed yet.
+
+use std::collections::HashMap;
+
+use crate::clock::Instant;
+use crate::dnsxl::{Cause, Evidence, Fault, ListIndex, Listing, ProbeReply, ProbeRole};
+use crate::dossier::Epoch;
+use crate::exchange::Route;
+use crate::targets::Kind;
+use crate::wire::{Name, Rtype};
+
+/// Times that a list may fail a control and come back in one run. More is a list that cannot be relied on.
+pub(super) const SUSPENSIONS_MAX: u32 = 3;
+
+/// How a lane stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Standing {
+    /// It has not been examined yet.
+    New,
+    /// Its probes are out.
+    Examined,
+    /// It works: targets may be asked.
+    Good,
+    /// It failed a control, and is examined again at the moment.
+    Suspended(Instant),
+    /// It failed its first examination; what its pairs become is decided when all lanes have been examined.
+    Failing(Fault),
+    /// It is given up: its pairs are unknown with this cause.
+    GivenUp(Cause),
+}
+
+/// One question of an examination or a control, and what came of it.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) role: ProbeRole,
+    pub(super) name: Name,
+    pub(super) rtype: Rtype,
+    pub(super) reply: Option<ProbeReply>,
+}
+
+/// A control that is out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Control {
+    /// The epoch that it will confirm; none: both.
+    pub(super) closes: Option<Epoch>,
+    /// Canaries of it that were listed.
+    pub(super) listed: usize,
+}
+
+/// One list for one kind of target.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) list: ListIndex,
+    pub(super) column: usize,
+    pub(super) kind: Kind,
+    pub(super) route: Route,
+    /// Its server was named by the user, so that it says nothing about the resolvers.
+    pub(super) routed: bool,
+    pub(super) standing: Standing,
+    /// Where it goes on: a tile and a step in it.
+    pub(super) cursor: (u32, usize),
+    /// It found nothing to ask when it looked last.
+    pub(super) idle: bool,
+    pub(super) in_flight: u32,
+    pub(super) epoch: Epoch,
+    pub(super) control: Option<Control>,
+    /// Answers since the last control was sent.
+    pub(super) answers: u32,
+    /// Provisional answers there are, in both epochs.
+    pub(super) provisional: u32,
+    pub(super) last_good: Instant,
+    /// When the cached answer to its test entry has run out: before that, asking again proves nothing.
+    pub(super) test_due: Instant,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// Listings in a row.
+    pub(super) listings: u32,
+    pub(super) suspensions: u32,
+    /// Tells the probes of one examination or control from those of an earlier one.
+    pub(super) round: u32,
+    pub(super) questions: Vec<Question>,
+    /// What its first examination showed of the resolver.
+    pub(super) evidence: Option<Evidence>,
+    /// Listings whose TXT record is being asked for, by tile and offset.
+    pub(super) texts: HashMap<(u32, u8), Box<Listing>>,
+    /// It passed its first examination.
+    pub(super) healthy_at_start: bool,
+    /// What was wrong with it last.
+    pub(super) fault: Option<Fault>,
+    /// Asks for its pairs and probes.
+    pub(super) asked: u64,
+}
+
+impl Lane {
+    pub(super) fn new(list: ListIndex, column: usize, kind: Kind, route: Route, routed: bool) -> Lane {
+        Lane {
+            list,
+            column,
+            kind,
+            route,
+            routed,
+            standing: Standing::New,
+            cursor: (0, 0),
+            idle: false,
+            in_flight: 0,
+            epoch: Epoch::Even,
+            control: None,
+            answers: 0,
+            provisional: 0,
+            last_good: Instant::ZERO,
+            test_due: Instant::ZERO,
+            failures: 0,
+            listings: 0,
+            suspensions: 0,
+            round: 0,
+            questions: Vec::new(),
+            evidence: None,
+            texts: HashMap::new(),
+            healthy_at_start: false,
+            fault: None,
+            asked: 0,
+        }
+    }
+
+    /// Whether all questions of its examination or control have been answered.
+    pub(super) fn all_answered(&self) -> bool {
+        self.questions.iter().all(|question| question.reply.is_some())
+    }
+
+    /// The replies so far, in the order of the questions.
+    pub(super) fn replies(&self) -> Vec<(ProbeRole, ProbeReply)> {
+        let replies = self.questions.iter();
+        replies
+            .filter_map(|question| Some((question.role, question.reply.clone()?)))
+            .collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! The network as the worker sees it: a clock, sockets, and a way to wait. The real one is made of `transport`; a
+//! simulated one runs a whole scan in virtual time.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::clock::{Clock, Instant, RealClock, Span};
+use crate::datagram::{Batch, Port, Received, TcpFailure, TcpKey, TcpQuery};
+use crate::transport::{Tcp, Udp};
+
+/// Longest wait without a look around: for a stop request, and for progress.
+const WAIT_MAX: Span = Span::from_millis(100);
+
+/// Time and packets.
+pub trait Network {
+    /// The time now.
+    fn now(&self) -> Instant;
+
+    /// Opens the next source port, for one server if `connect`, else for all of the family of `like`.
+    ///
+    /// # Errors
+    /// If no socket is to be had.
+    fn open_port(&mut self, like: SocketAddr, connect: bool) -> io::Result<Port>;
+
+    /// Sends a batch. What cannot be sent is lost.
+    fn send(&mut self, batch: &Batch);
+
+    /// Hands over the datagrams that have come.
+    fn receive(&mut self, deliver: &mut dyn FnMut(Received<'_>)) -> usize;
+
+    /// Hands over a query to be asked over TCP; its result comes from [`poll_tcp`](Network::poll_tcp).
+    ///
+    /// # Errors
+    /// With the key, if it cannot be taken.
+    fn ask_tcp(&mut self, query: TcpQuery) -> Result<(), TcpKey>;
+
+    /// The next result from TCP.
+    fn poll_tcp(&mut self) -> Option<(TcpKey, Result<Vec<u8>, TcpFailure>)>;
+
+    /// Waits until something comes, or the moment, or a short while at most.
+    fn wait(&mut self, until: Instant);
+}
+
+/// The machine's own network.
+#[derive(Debug)]
+pub struct RealNetwork {
+    clock: RealClock,
+    udp: Udp,
+    tcp: Option<Tcp>,
+    tcp_timeout: Span,
+}
+
+impl RealNetwork {
+    /// No socket is open yet. An exchange over TCP may take `tcp_timeout`.
+    pub fn new(tcp_timeout: Span) -> RealNetwork {
+        RealNetwork {
+            clock: RealClock::new(),
+            udp: Udp::new(),
+            tcp: None,
+            tcp_timeout,
+        }
+    }
+}
+
+impl Network for RealNetwork {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn open_port(&mut self, like: SocketAddr, connect: bool) -> io::Result<Port> {
+        self.udp.open(like, connect)
+    }
+
+    fn send(&mut self, batch: &Batch) {
+        self.udp.send(batch.as_slice());
+    }
+
+    fn receive(&mut self, deliver: &mut dyn FnMut(Received<'_>)) -> usize {
+        self.udp.receive(deliver)
+    }
+
+    fn ask_tcp(&mut self, query: TcpQuery) -> Result<(), TcpKey> {
+        if self.tcp.is_none() {
+            // The thread starts with the first reply that is cut short: most runs see none.
+            self.tcp = Tcp::start(self.tcp_timeout).ok();
+        }
+        match &self.tcp {
+            Some(tcp) => tcp.ask(query),
+            None => Err(query.key),
+        }
+    }
+
+    fn poll_tcp(&mut self) -> Option<(TcpKey, Result<Vec<u8>, TcpFailure>)> {
+        self.tcp.as_ref()?.poll()
+    }
+
+    fn wait(&mut self, until: Instant) {
+        let timeout = until.since(self.now()).min(WAIT_MAX);
+        match &self.tcp {
+            Some(tcp) => self.udp.wait(&[tcp.bell()], timeout),
+            None => self.udp.wait(&[], timeout),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The servers of a run: their ports and upstreams in the engine, and the check that a resolver does not lie.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use rand::{Rng, RngExt};
+
+use crate::clock::Instant;
+use crate::datagram::Port;
+use crate::engine::{Engine, RouteOptions, UpstreamOptions, WINDOW_MAX};
+use crate::exchange::{Ask, End, Outcome, Upstream};
+use crate::wire::{Name, Rtype};
+
+use super::health::decoded;
+use super::network::Network;
+use super::ticket::Purpose;
+
+/// Source ports towards one server that has sockets of its own (RFC 5452 §9.2: several at once).
+const PORTS_PER_SERVER: usize = 4;
+
+/// Servers that get sockets of their own. Beyond, all share some: descriptors are few.
+const OWN_SOCKETS_MAX: usize = 8;
+
+/// Source ports of each family that servers share.
+const PORTS_SHARED: usize = 16;
+
+/// Queries in flight to a resolver at most, if the user does not say: its cache and its own upstreams take them apart.
+const RESOLVER_WINDOW_MAX: u32 = 512;
+
+/// Names asked in a check.
+const CHECK_NAMES: usize = 2;
+
+/// What a server is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerKind {
+    /// It resolves for us: RD is set, and it is checked for lies.
+    Resolver,
+    /// It was named by the user for a zone.
+    Route,
+}
+
+/// A server to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Server {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// What it is to us.
+    pub kind: ServerKind,
+}
+
+/// Makes servers known to the engine.
+pub(super) struct Doors {
+    window_max: Option<u32>,
+    own_sockets: bool,
+    shared: [Vec<Port>; 2],
+}
+
+impl Doors {
+    pub(super) fn new(servers: usize, window_max: Option<u32>) -> Doors {
+        Doors {
+            window_max,
+            own_sockets: servers <= OWN_SOCKETS_MAX,
+            shared: [Vec::new(), Vec::new()],
+        }
+    }
+
+    pub(super) fn open(
+        &mut self,
+        engine: &mut Engine,
+        network: &mut impl Network,
+        server: Server,
+    ) -> io::Result<Upstream> {
+        let ports = if self.own_sockets {
+            open_ports(engine, network, server.address, true, PORTS_PER_SERVER)?
+        } else {
+            let shared = &mut self.shared[usize::from(server.address.is_ipv6())];
+            if shared.is_empty() {
+                *shared = open_ports(engine, network, server.address, false, PORTS_SHARED)?;
+            }
+            shared.clone()
+        };
+        let default = match server.kind {
+            ServerKind::Resolver => RESOLVER_WINDOW_MAX,
+            ServerKind::Route => WINDOW_MAX,
+        };
+        Ok(engine.add_upstream(UpstreamOptions {
+            address: server.address,
+            ports,
+            recursive: true, // an authority ignores RD; what a user names for a zone may be either
+            window_max: self.window_max.unwrap_or(default),
+            rate_qps: None,
+        }))
+    }
+}
+
+fn open_ports(
+    engine: &mut Engine,
+    network: &mut impl Network,
+    like: SocketAddr,
+    connect: bool,
+    count: usize,
+) -> io::Result<Vec<Port>> {
+    let mut ports = Vec::with_capacity(count);
+    for _ in 0..count {
+        let port = network.open_port(like, connect)?;
+        assert_eq!(port, engine.add_port(), "the network and the engine count ports alike");
+        ports.push(port);
+    }
+    Ok(ports)
+}
+
+/// What a check has shown of a resolver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// Names that cannot exist do not exist, or it would not say.
+    Sound,
+    /// It answers them with this address.
+    Rewrites(IpAddr),
+    /// It says nothing at all.
+    Silent,
+}
+
+/// A resolver under check: names that cannot exist are asked of it (a refusal proves nothing).
+#[derive(Debug)]
+pub(super) struct Check {
+    pub(super) server: Server,
+    pub(super) upstream: Upstream,
+    names: Vec<Name>,
+    replies: usize,
+    silences: usize,
+    rewritten: Option<IpAddr>,
+}
+
+impl Check {
+    /// Sends the questions of the check. `number` marks their tickets.
+    pub(super) fn start(
+        engine: &mut Engine,
+        now: Instant,
+        (number, server, upstream): (u16, Server, Upstream),
+        rng: &mut impl Rng,
+    ) -> Check {
+        let route = engine.add_route(RouteOptions {
+            upstreams: vec![upstream],
+            zone_octets: 0,
+            pace: None,
+        });
+        let names: Vec<Name> = (0..CHECK_NAMES).map(|index| nonsense(index, rng)).collect();
+        let mut check = Check {
+            server,
+            upstream,
+            names,
+            replies: 0,
+            silences: 0,
+            rewritten: None,
+        };
+        for (index, name) in check.names.iter().enumerate() {
+            let purpose = Purpose::Check {
+                server: number,
+                number: index as u8, // below CHECK_NAMES
+            };
+            let ask = Ask {
+                ticket: purpose.ticket(),
+                name: name.clone(),
+                rtype: Rtype::A,
+                route,
+                probe: true,
+            };
+            if engine.submit(now, ask).is_err() {
+                check.silences += 1;
+            }
+        }
+        check
+    }
+
+    pub(super) fn take(&mut self, number: u8, outcome: &Outcome) {
+        match &outcome.end {
+            End::Reply(_) => self.replies += 1,
+            End::Silent | End::Unsent(_) => self.silences += 1,
+        }
+        let name = &self.names[usize::from(number)];
+        if let Some(answer) = decoded(&outcome.end, name, Rtype::A)
+            && let Some(address) = answer.addresses_v4().next()
+        {
+            self.rewritten = Some(address.into());
+        }
+    }
+
+    /// What it has shown; none while questions are out.
+    pub(super) fn verdict(&self) -> Option<Checked> {
+        if self.replies + self.silences < self.names.len() {
+            return None;
+        }
+        Some(match self.rewritten {
+            Some(address) => Checked::Rewrites(address),
+            None if self.replies == 0 => Checked::Silent,
+            None => Checked::Sound,
+        })
+    }
+}
+
+/// A name that cannot exist: 20 random letters below a real top-level domain, with and without `www`, because some
+/// rewrite only what looks like a web site.
+fn nonsense(index: usize, rng: &mut impl Rng) -> Name {
+    let label: Vec<u8> = (0..20).map(|_| rng.random_range(b'a'..=b'z')).collect();
+    let mut name = Name::root();
+    let (first, last): (Option<&[u8]>, &[u8]) = match index % 2 {
+        0 => (None, b"com"),
+        _ => (Some(b"www"), b"org"),
+    };
+    for label in first.into_iter().chain([label.as_slice(), last]) {
+        name.push(label).expect("three short labels");
+    }
+    name
+}

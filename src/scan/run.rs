@@ -1,0 +1,493 @@
+//! The door of a scan: what it is told, what it tells, and the way from a plan to a report.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::clock::Span;
+use crate::datagram::Batch;
+use crate::dnsxl::{Fault, ListIndex};
+use crate::dossier::Dossier;
+use crate::engine::{Counters, Engine, EngineOptions, RouteOptions};
+use crate::exchange::{Route, Upstream};
+use crate::plan::{Plan, Treatment};
+use crate::targets::special_use;
+use crate::wire::Name;
+
+use super::lane::{Lane, Standing};
+use super::network::Network;
+use super::resolvers::{Check, Checked, Doors, Server, ServerKind};
+use super::ticket::LaneIndex;
+use super::window::Window;
+use super::worker::{Budget, Counted, Worker, count_unopened};
+
+/// Exchanges held at a time by one worker: some 6 MB.
+const SLOTS: usize = 16_384;
+
+/// How long a resolver may take longer with its check than the fastest one.
+const CHECK_GRACE: Span = Span::from_secs(2);
+
+/// How to scan.
+#[derive(Debug, Clone)]
+pub struct ScanOptions {
+    /// The resolvers to ask through. May be empty if every list has a route of its own.
+    pub resolvers: Vec<SocketAddr>,
+    /// Servers for single zones: names at or below the zone are asked there.
+    pub routes: Vec<(Name, SocketAddr)>,
+    /// Packets a second over all lists; none: no limit.
+    pub rate_qps: Option<f64>,
+    /// Queries in flight to one server at most; none: what suits its kind.
+    pub window_max: Option<u32>,
+    /// How long one try may take.
+    pub timeout: Span,
+    /// How many more tries after the first.
+    pub retries: u8,
+    /// Whether operators' rates and daily limits are left aside.
+    pub ignore_budgets: bool,
+    /// Whether lists are believed without a health check.
+    pub skip_health: bool,
+    /// Orders the plan; nothing else.
+    pub seed: u64,
+    /// When to stop, counted from the start.
+    pub max_time: Option<Span>,
+}
+
+/// Why a run was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// The time it was given is over.
+    MaxTime,
+}
+
+/// A request to stop, which a signal handler may make.
+#[derive(Debug, Default)]
+pub struct Stop(AtomicU8);
+
+impl Stop {
+    /// No request yet.
+    pub const fn new() -> Stop {
+        Stop(AtomicU8::new(0))
+    }
+
+    /// Asks the run to stop. Safe to call from a signal handler.
+    pub fn request(&self, reason: StopReason) {
+        let code = match reason {
+            StopReason::Interrupt => 1,
+            StopReason::Terminate => 2,
+            StopReason::MaxTime => 3,
+        };
+        self.0.store(code, Ordering::Relaxed);
+    }
+
+    /// What was asked for, if anything.
+    pub fn requested(&self) -> Option<StopReason> {
+        match self.0.load(Ordering::Relaxed) {
+            1 => Some(StopReason::Interrupt),
+            2 => Some(StopReason::Terminate),
+            3 => Some(StopReason::MaxTime),
+            _ => None,
+        }
+    }
+}
+
+/// In which order a dossier comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As its tile closed: soonest.
+    AsClosed,
+    /// In the order of the input.
+    Input,
+}
+
+/// Who takes the dossiers. Each comes once in each order.
+pub trait Receiver {
+    /// Takes a dossier.
+    ///
+    /// # Errors
+    /// What ends the run: a report that cannot be written.
+    fn take(&mut self, dossier: &Dossier, order: Order) -> io::Result<()>;
+
+    /// Whether dossiers are wanted in input order too.
+    fn wants_input_order(&self) -> bool;
+}
+
+/// A list that does not work at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which.
+    pub list: ListIndex,
+    /// What is wrong, safe to show.
+    pub why: String,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Since the start.
+    pub elapsed: Span,
+    /// Targets in all.
+    pub targets: u64,
+    /// Targets of which everything is known that will be.
+    pub targets_done: u64,
+    /// Of these: with a listing.
+    pub targets_listed: u64,
+    /// Pairs planned.
+    pub pairs: u64,
+    /// Pairs that ended unknown.
+    pub pairs_unknown: u64,
+    /// Queries asked.
+    pub asked: u64,
+    /// Exchanges open.
+    pub in_flight: u64,
+    /// Packets sent.
+    pub sent: u64,
+    /// Lists that do not work.
+    pub troubles: Vec<Trouble>,
+    /// No other will follow.
+    pub last: bool,
+}
+
+/// Who watches a run.
+pub trait Progress {
+    /// Shows how far it has come; some ten times a second.
+    fn show(&mut self, snapshot: &Snapshot);
+}
+
+/// What was learnt about a list, and from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListReport {
+    /// Which.
+    pub list: ListIndex,
+    /// Whether it passed its examination before it was used; none if it was not examined.
+    pub healthy_at_start: Option<bool>,
+    /// What was wrong with it, at the start or later.
+    pub fault: Option<Fault>,
+    /// Queries asked, probes included, retries not.
+    pub asked: u64,
+    /// Packets sent, retries included.
+    pub packets: u64,
+    /// Targets listed.
+    pub listed: u64,
+    /// Targets not listed.
+    pub not_listed: u64,
+    /// Targets of which it is unknown.
+    pub unknown: u64,
+    /// Targets not to be asked.
+    pub not_asked: u64,
+}
+
+/// How a run went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunReport {
+    /// One for each list of the plan, in its order.
+    pub lists: Vec<ListReport>,
+    /// Pairs (target, list) that were to be learnt.
+    pub planned: u64,
+    /// Of these: learnt.
+    pub answered: u64,
+    /// Queries asked.
+    pub asked: u64,
+    /// Targets that were not reached before the run was stopped.
+    pub unreached: u64,
+    /// What is wrong with the resolvers, and the mend.
+    pub resolver_faults: Vec<String>,
+    /// Why it was stopped, if it was.
+    pub stopped: Option<StopReason>,
+    /// How long it took.
+    pub elapsed: Span,
+    /// What the engine did.
+    pub counters: Counters,
+}
+
+/// Why a scan cannot be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// No socket for a server.
+    #[error("cannot open a socket towards {0}: {1}")]
+    Socket(SocketAddr, #[source] io::Error),
+    /// A list has no server to be asked through.
+    #[error("there is no resolver to ask {0} through; name one with --resolver")]
+    NoResolver(String),
+    /// A report could not be written.
+    #[error("{0}")]
+    Report(#[from] io::Error),
+}
+
+/// A scan that is ready to run.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    /// What to ask of whom.
+    pub plan: &'a Plan<'a>,
+    /// How.
+    pub options: &'a ScanOptions,
+}
+
+impl Scan<'_> {
+    /// Runs the scan to its end, or until it is stopped. `entropy` seeds the CSPRNG for IDs, ports and canaries; give
+    /// 32 octets from the operating system.
+    ///
+    /// # Errors
+    /// For our own failures: sockets and reports. What the network does is in the report.
+    pub fn run<N: Network>(
+        &self,
+        network: &mut N,
+        entropy: [u8; 32],
+        (receiver, progress): (&mut dyn Receiver, &mut dyn Progress),
+        stop: &Stop,
+    ) -> Result<RunReport, ScanError> {
+        let mut rng = StdRng::from_seed(entropy);
+        let engine = Engine::new(
+            EngineOptions {
+                slots: SLOTS,
+                timeout: self.options.timeout,
+                retries: self.options.retries,
+                rate_qps: self.options.rate_qps,
+            },
+            StdRng::from_seed(rng.random()),
+        );
+        let started = network.now();
+        let mut worker = Worker {
+            plan: self.plan,
+            options: self.options,
+            network,
+            engine,
+            rng,
+            window: Window::new(self.plan),
+            lanes: Vec::new(),
+            checks: Vec::new(),
+            budgets: Default::default(),
+            counts: vec![Counted::default(); self.plan.columns.len()],
+            resolver_fault: None,
+            stopping: None,
+            started,
+            done_targets: 0,
+            listed_targets: 0,
+            next_progress: started,
+        };
+        let mut doors = Doors::new(
+            self.options.resolvers.len() + self.options.routes.len(),
+            self.options.window_max,
+        );
+        let (resolvers, mut faults) = self.check_resolvers(&mut worker, &mut doors, stop)?;
+        self.make_lanes(&mut worker, &mut doors, &resolvers)?;
+        worker.run(receiver, progress, stop)?;
+        faults.extend(worker.resolver_fault.take());
+        Ok(self.report(worker, faults))
+    }
+
+    /// Opens the resolvers and asks each for names that cannot exist. Returns those that can be used.
+    fn check_resolvers<N: Network>(
+        &self,
+        worker: &mut Worker<'_, N>,
+        doors: &mut Doors,
+        stop: &Stop,
+    ) -> Result<(Vec<Upstream>, Vec<String>), ScanError> {
+        let mut upstreams = Vec::new();
+        for &address in &self.options.resolvers {
+            let server = Server {
+                address,
+                kind: ServerKind::Resolver,
+            };
+            let upstream = doors.open(&mut worker.engine, worker.network, server);
+            upstreams.push((server, upstream.map_err(|error| ScanError::Socket(address, error))?));
+        }
+        if self.options.skip_health {
+            return Ok((
+                upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
+                Vec::new(),
+            ));
+        }
+        let now = worker.network.now();
+        for (number, &(server, upstream)) in upstreams.iter().enumerate() {
+            let number = number as u16; // resolvers are named one by one on the command line
+            let check = Check::start(&mut worker.engine, now, (number, server, upstream), &mut worker.rng);
+            worker.checks.push(check);
+        }
+        let mut batch = Batch::new();
+        let mut sound_since = None;
+        while worker.checks.iter().any(|check| check.verdict().is_none()) && stop.requested().is_none() {
+            let now = worker.network.now();
+            // One that answers is enough to go on with, once the others have had their time.
+            let sound = worker
+                .checks
+                .iter()
+                .any(|check| check.verdict() == Some(Checked::Sound));
+            let since = *sound_since.get_or_insert(now);
+            if !sound {
+                sound_since = None;
+            } else if now.since(since) >= CHECK_GRACE {
+                break;
+            }
+            let received = worker.turn(now, &mut batch);
+            let sent = worker.transmit(now, &mut batch);
+            if received == 0 && !sent {
+                worker.wait();
+            }
+        }
+        let mut sound = Vec::new();
+        let mut faults = Vec::new();
+        for check in &worker.checks {
+            let address = check.server.address;
+            match check.verdict() {
+                Some(Checked::Rewrites(to)) => faults.push(format!(
+                    "resolver {address} is not used: it answers names that do not exist with {to}; \
+                     name a resolver that does not with --resolver"
+                )),
+                None | Some(Checked::Silent) => faults.push(format!(
+                    "resolver {address} is not used: it does not answer; check the address, or name another with --resolver"
+                )),
+                Some(Checked::Sound) => sound.push(check.upstream),
+            }
+        }
+        Ok((sound, faults))
+    }
+
+    /// Makes a lane for each list and kind of target that is to be asked.
+    fn make_lanes<N: Network>(
+        &self,
+        worker: &mut Worker<'_, N>,
+        doors: &mut Doors,
+        resolvers: &[Upstream],
+    ) -> Result<(), ScanError> {
+        let mut routed = Vec::new();
+        for (zone, address) in &self.options.routes {
+            let server = Server {
+                address: *address,
+                kind: ServerKind::Route,
+            };
+            let upstream = doors.open(&mut worker.engine, worker.network, server);
+            routed.push((
+                zone.clone(),
+                upstream.map_err(|error| ScanError::Socket(*address, error))?,
+            ));
+        }
+        let mut paces = std::collections::BTreeMap::new();
+        for (column, list) in self.plan.columns.iter().enumerate() {
+            let Ok(questions) = &list.questions else { continue };
+            let facts = self.plan.catalogue.list(list.list);
+            let operator = self.plan.catalogue.operator(facts.operator);
+            let own: Vec<Upstream> = longest_match(&routed, questions.zone());
+            let is_routed = !own.is_empty();
+            let upstreams = if is_routed { own } else { resolvers.to_vec() };
+            if upstreams.is_empty() && self.options.resolvers.is_empty() {
+                return Err(ScanError::NoResolver(facts.id.clone()));
+            }
+            let limits = !self.options.ignore_budgets;
+            let pace = operator.terms.max_qps.filter(|_| limits).map(|qps| {
+                let pace = paces.entry(facts.operator);
+                *pace.or_insert_with(|| worker.engine.add_pace(qps))
+            });
+            let broken = upstreams.is_empty();
+            let route = match broken {
+                true => Route(0), // never asked: the lane is given up below
+                false => worker.engine.add_route(RouteOptions {
+                    upstreams,
+                    zone_octets: questions.zone_octets(),
+                    pace,
+                }),
+            };
+            for kind in self.plan.kinds() {
+                if self.plan.treatment(column, kind) != Treatment::Ask {
+                    continue;
+                }
+                let index = LaneIndex(worker.lanes.len() as u16); // three a list at most
+                let mut lane = Lane::new(list.list, column, kind, route, is_routed);
+                if self.options.skip_health {
+                    lane.standing = Standing::Good;
+                }
+                if broken {
+                    lane.standing = Standing::GivenUp(crate::dnsxl::Cause::ResolverBroken);
+                }
+                worker.lanes.push(lane);
+                if let Some(left) = operator.terms.max_queries_per_day.filter(|_| limits) {
+                    let budget = worker.budgets.entry(facts.operator).or_insert(Budget {
+                        left,
+                        lanes: Vec::new(),
+                    });
+                    budget.lanes.push(index);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn report<N: Network>(&self, mut worker: Worker<'_, N>, resolver_faults: Vec<String>) -> RunReport {
+        let counters = worker.engine.counters();
+        debug_assert_eq!(counters.submitted, counters.ended, "every ask ends as one outcome");
+        let mut unreached = 0;
+        for chunk in self.plan.targets.chunks_from(u64::from(worker.window.end())) {
+            unreached += chunk.len() as u64;
+            let special = chunk.iter().map(|target| special_use(&target).is_some());
+            count_unopened(&mut worker.counts, self.plan, chunk.kind(), special);
+        }
+        let lists: Vec<ListReport> = self
+            .plan
+            .columns
+            .iter()
+            .zip(&worker.counts)
+            .enumerate()
+            .map(|(column, (list, counted))| {
+                let mut lanes = worker.lanes.iter().filter(|lane| lane.column == column);
+                let route = lanes.clone().next().map(|lane| lane.route);
+                let examined = lanes.clone().any(|lane| lane.evidence.is_some());
+                ListReport {
+                    list: list.list,
+                    healthy_at_start: examined.then(|| {
+                        lanes
+                            .clone()
+                            .filter(|lane| lane.evidence.is_some())
+                            .all(|lane| lane.healthy_at_start)
+                    }),
+                    fault: lanes.clone().find_map(|lane| lane.fault.clone()),
+                    packets: route
+                        .filter(|_| examined || self.options.skip_health)
+                        .map_or(0, |route| worker.engine.route_counters(route).packets),
+                    asked: lanes.by_ref().map(|lane| lane.asked).sum(),
+                    listed: counted.listed,
+                    not_listed: counted.not_listed,
+                    unknown: counted.unknown,
+                    not_asked: counted.not_asked,
+                }
+            })
+            .collect();
+        let targets = self.plan.targets.len();
+        for list in &lists {
+            let observed = list.listed + list.not_listed + list.unknown + list.not_asked;
+            assert_eq!(
+                observed, targets,
+                "every pair of a list ends as exactly one observation"
+            );
+        }
+        RunReport {
+            planned: lists
+                .iter()
+                .map(|list| list.listed + list.not_listed + list.unknown)
+                .sum(),
+            answered: lists.iter().map(|list| list.listed + list.not_listed).sum(),
+            asked: lists.iter().map(|list| list.asked).sum(),
+            lists,
+            unreached,
+            resolver_faults,
+            stopped: worker.stopping.map(|(reason, _)| reason),
+            elapsed: worker.network.now().since(worker.started),
+            counters,
+        }
+    }
+}
+
+/// The servers of the longest zone that the name is in.
+fn longest_match(routes: &[(Name, Upstream)], name: &Name) -> Vec<Upstream> {
+    let fitting = routes.iter().filter(|(zone, _)| name.is_under(zone));
+    let longest = fitting.clone().map(|(zone, _)| zone.label_count()).max();
+    fitting
+        .filter(|(zone, _)| Some(zone.label_count()) == longest)
+        .map(|(_, upstream)| *upstream)
+        .collect()
+}

@@ -1,0 +1,152 @@
+//! The open tiles: a window that moves over the targets in input order.
+//!
+//! A tile opens when the first lane comes to it, and may then be worked on by all. A complete tile is handed out at once;
+//! it stays until those before it are complete too, so that whoever wants input order gets it without any other memory.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::dnsxl::{Observation, Reason};
+use crate::dossier::Tile;
+use crate::plan::{Plan, Treatment};
+use crate::targets::{Chunk, Kind, Target, special_use};
+
+/// Tiles that are held at a time: with 150 lists, some 10 MB.
+pub const TILES_MAX: usize = 256;
+
+/// A tile with its targets.
+#[derive(Debug)]
+pub(super) struct OpenTile<'a> {
+    pub(super) chunk: Chunk<'a>,
+    pub(super) tile: Tile,
+    /// It was complete and has been handed out.
+    pub(super) done: bool,
+    /// Pairs (column, offset) of which one of two names is still out.
+    pub(super) halves: HashMap<(usize, usize), Half>,
+}
+
+/// A pair that is asked by two names: what the names answered so far.
+#[derive(Debug)]
+pub(super) struct Half {
+    pub(super) left: u8,
+    /// What weighs most so far, and by which name it was learnt.
+    pub(super) best: Option<(Observation, u8)>,
+}
+
+impl OpenTile<'_> {
+    pub(super) fn target(&self, offset: usize) -> Target {
+        self.chunk.get(offset).expect("offsets are below the chunk's length")
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.chunk.kind()
+    }
+}
+
+/// The window.
+#[derive(Debug)]
+pub(super) struct Window<'a> {
+    /// The number of the first tile held.
+    first: u32,
+    tiles: VecDeque<OpenTile<'a>>,
+    /// How many tiles there are in all.
+    count: u32,
+    /// No more tiles are opened.
+    closed: bool,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn new(plan: &Plan<'a>) -> Window<'a> {
+        Window {
+            first: 0,
+            tiles: VecDeque::new(),
+            // 2^32 tiles are 2^40 targets: more than the bounds of target sets allow.
+            count: u32::try_from(plan.targets.chunk_count()).unwrap_or(u32::MAX),
+            closed: false,
+        }
+    }
+
+    /// The number of the first tile that is held.
+    pub(super) fn first(&self) -> u32 {
+        self.first
+    }
+
+    /// The number behind the last tile that has been opened.
+    pub(super) fn end(&self) -> u32 {
+        self.first + self.tiles.len() as u32 // at most TILES_MAX more
+    }
+
+    /// Whether every tile has been opened, or no more will be.
+    pub(super) fn all_opened(&self) -> bool {
+        self.closed || self.end() == self.count
+    }
+
+    /// Whether no tile is held and none will be.
+    pub(super) fn is_finished(&self) -> bool {
+        self.tiles.is_empty() && self.all_opened()
+    }
+
+    /// Opens no more tiles.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Opens the next tile, if there is one and the window has room. Pairs that are not to be asked are settled; what
+    /// else can be settled at once is `prepare`'s to do.
+    pub(super) fn open_next(&mut self, plan: &Plan<'a>, prepare: impl FnOnce(Kind, &mut Tile)) -> bool {
+        if self.all_opened() || self.tiles.len() == TILES_MAX {
+            return false;
+        }
+        let Some(chunk) = plan.targets.chunk(u64::from(self.end())) else {
+            return false;
+        };
+        let mut tile = Tile::new(plan.columns.len(), chunk.len());
+        for (offset, target) in chunk.iter().enumerate() {
+            if special_use(&target).is_some() {
+                for column in 0..plan.columns.len() {
+                    tile.exclude(column, offset, Reason::SpecialUse);
+                }
+                continue;
+            }
+            for column in 0..plan.columns.len() {
+                if let Treatment::NotAsked(reason) = plan.treatment(column, chunk.kind()) {
+                    tile.exclude(column, offset, reason);
+                }
+            }
+        }
+        prepare(chunk.kind(), &mut tile);
+        self.tiles.push_back(OpenTile {
+            chunk,
+            tile,
+            done: false,
+            halves: HashMap::new(),
+        });
+        true
+    }
+
+    /// A tile that is held.
+    pub(super) fn get(&mut self, number: u32) -> Option<&mut OpenTile<'a>> {
+        let place = number.checked_sub(self.first)?;
+        self.tiles.get_mut(place as usize)
+    }
+
+    /// All tiles that are held and not done.
+    pub(super) fn open_tiles(&mut self) -> impl Iterator<Item = &mut OpenTile<'a>> {
+        self.tiles.iter_mut().filter(|tile| !tile.done)
+    }
+
+    /// Whether the oldest tile waits for nothing but confirmations.
+    pub(super) fn oldest_is_settled(&self) -> bool {
+        self.tiles
+            .front()
+            .is_some_and(|tile| !tile.done && tile.tile.is_settled())
+    }
+
+    /// Takes the oldest tile out if it has been handed out.
+    pub(super) fn pop_done(&mut self) -> Option<OpenTile<'a>> {
+        if !self.tiles.front()?.done {
+            return None;
+        }
+        self.first += 1;
+        self.tiles.pop_front()
+    }
+}

@@ -1,0 +1,637 @@
+//! The worker: one thread, one engine, one loop. It takes outcomes, turns them into observations, asks what is pending,
+//! and hands out what is complete.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use rand::rngs::StdRng;
+
+use crate::clock::{Instant, Span};
+use crate::datagram::Batch;
+use crate::dnsxl::{Cause, Heard, Listing, Observation, OperatorIndex, reason};
+use crate::dossier::{Dossier, Observed};
+use crate::engine::Engine;
+use crate::exchange::{Ask, End, Outcome, Unsent};
+use crate::plan::Plan;
+use crate::targets::{Kind, special_use};
+use crate::wire::{Rcode, Rtype, decode};
+
+use super::lane::{Lane, Standing};
+use super::network::Network;
+use super::resolvers::Check;
+use super::run::{Order, Progress, Receiver, ScanOptions, Snapshot, Stop, StopReason, Trouble};
+use super::ticket::{LaneIndex, Purpose};
+use super::window::{Half, OpenTile, Window};
+
+/// How long a stopped run may take to confirm what it has heard.
+pub const GRACE: Span = Span::from_millis(1_500);
+
+/// Time between two reports of progress.
+const PROGRESS_SPAN: Span = Span::from_millis(100);
+
+/// Queries of a day's budget that are kept back for a list's probes and controls.
+const BUDGET_FOR_CONTROLS: u64 = 20;
+
+/// Names that a target is asked by at most.
+const NAMES_MAX: usize = 2;
+
+/// What one operator may be asked, and has been.
+#[derive(Debug)]
+pub(super) struct Budget {
+    pub(super) left: u64,
+    pub(super) lanes: Vec<LaneIndex>,
+}
+
+/// Drives one engine through a plan.
+pub(super) struct Worker<'a, N: Network> {
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) options: &'a ScanOptions,
+    pub(super) network: &'a mut N,
+    pub(super) engine: Engine,
+    pub(super) rng: StdRng,
+    pub(super) window: Window<'a>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) checks: Vec<Check>,
+    pub(super) budgets: BTreeMap<OperatorIndex, Budget>,
+    pub(super) counts: Vec<Counted>,
+    pub(super) resolver_fault: Option<String>,
+    pub(super) stopping: Option<(StopReason, Instant)>,
+    pub(super) started: Instant,
+    pub(super) done_targets: u64,
+    pub(super) listed_targets: u64,
+    pub(super) next_progress: Instant,
+}
+
+/// What was observed of one list.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) listed: u64,
+    pub(super) not_listed: u64,
+    pub(super) unknown: u64,
+    pub(super) not_asked: u64,
+}
+
+impl<'a, N: Network> Worker<'a, N> {
+    /// Runs until every target is handed out, or the run is stopped.
+    pub(super) fn run(
+        &mut self,
+        receiver: &mut dyn Receiver,
+        progress: &mut dyn Progress,
+        stop: &Stop,
+    ) -> io::Result<()> {
+        let mut batch = Batch::new();
+        loop {
+            let now = self.network.now();
+            let received = self.turn(now, &mut batch);
+            self.control_lanes(now);
+            self.fill(now);
+            self.hand_out(receiver)?;
+            if self.window.is_finished() {
+                break;
+            }
+            let sent = self.transmit(now, &mut batch);
+            self.show(now, progress, false);
+            self.look_for_stop(now, stop);
+            if received == 0 && !sent {
+                self.wait();
+            }
+        }
+        self.engine.cancel_all(self.network.now());
+        self.show(self.network.now(), progress, true);
+        Ok(())
+    }
+
+    /// Takes what has come: packets, TCP, time-outs, and the outcomes of all that. Returns the packets.
+    pub(super) fn turn(&mut self, now: Instant, batch: &mut Batch) -> usize {
+        let engine = &mut self.engine;
+        let received = self.network.receive(&mut |datagram| engine.receive(now, datagram));
+        while let Some((key, result)) = self.network.poll_tcp() {
+            let result = result.as_deref().map_err(|failure| *failure);
+            engine.receive_tcp(now, key, result);
+        }
+        engine.handle_timeout(now);
+        while let Some(outcome) = self.engine.poll_outcome() {
+            self.take(now, &outcome);
+        }
+        batch.clear();
+        received
+    }
+
+    /// Sends what may be sent; whether that was anything.
+    pub(super) fn transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        let mut any = false;
+        loop {
+            batch.clear();
+            self.engine.poll_transmit(now, batch);
+            if batch.is_empty() {
+                break;
+            }
+            any = true;
+            self.network.send(batch);
+            if !batch.is_full() {
+                break;
+            }
+        }
+        while let Some(query) = self.engine.poll_tcp(now) {
+            any = true;
+            if let Err(key) = self.network.ask_tcp(query) {
+                self.engine
+                    .receive_tcp(now, key, Err(crate::datagram::TcpFailure::Broken));
+            }
+        }
+        any
+    }
+
+    /// Waits for packets, or for the next thing that is due by time.
+    pub(super) fn wait(&mut self) {
+        let deadline = self.stopping.map(|(_, deadline)| deadline);
+        let moments = [self.engine.poll_timeout(), self.next_examination(), deadline];
+        let until = moments.into_iter().flatten().min().unwrap_or(Instant::FAR);
+        self.network.wait(until);
+    }
+
+    fn take(&mut self, now: Instant, outcome: &Outcome) {
+        match Purpose::of(outcome.ticket) {
+            Purpose::Pair {
+                lane,
+                tile,
+                offset,
+                name,
+            } => self.take_pair(now, lane, (tile, offset, name), outcome),
+            Purpose::Text {
+                lane,
+                tile,
+                offset,
+                name,
+            } => self.take_text(lane, (tile, offset, name), outcome),
+            Purpose::Probe { lane, round, number } => self.take_probe(now, lane, round, number, outcome),
+            Purpose::Check { server, number } => self.checks[usize::from(server)].take(number, outcome),
+        }
+    }
+
+    /// What an outcome says of a pair.
+    fn observe(&mut self, index: LaneIndex, (tile, offset, name): (u32, u8, u8), outcome: &Outcome) -> Observation {
+        let reply = match &outcome.end {
+            End::Reply(reply) => reply,
+            End::Silent | End::Unsent(Unsent::Dead) => return Observation::Unknown(Cause::Timeout),
+            End::Unsent(Unsent::Cancelled) => return Observation::Unknown(Cause::Cancelled),
+        };
+        if reply.answers == 0 && !reply.truncated && matches!(reply.rcode, Rcode::NXDOMAIN | Rcode::NOERROR) {
+            return Observation::NotListed; // by far the most, without decoding
+        }
+        let lane = &self.lanes[usize::from(index.0)];
+        let target = self
+            .window
+            .get(tile)
+            .expect("a tile with pairs in flight is held")
+            .target(usize::from(offset));
+        let questions = self.plan.columns[lane.column]
+            .questions
+            .as_ref()
+            .expect("a lane has questions");
+        let names = questions.names(&target).expect("it was asked by this name");
+        let asked = names.iter().nth(usize::from(name)).expect("it was asked by this name");
+        let answer = reply
+            .message
+            .as_deref()
+            .and_then(|message| decode(message, asked, Rtype::A).ok());
+        self.reader(lane).interpret(Heard::of(reply, answer.as_ref()))
+    }
+
+    fn take_pair(&mut self, now: Instant, index: LaneIndex, place: (u32, u8, u8), outcome: &Outcome) {
+        let observation = self.observe(index, place, outcome);
+        let (number, offset, name) = place;
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.in_flight -= 1;
+        match &observation {
+            Observation::Unknown(_) => (lane.failures, lane.listings) = (lane.failures + 1, 0),
+            Observation::Listed(_) => (lane.failures, lane.listings) = (0, lane.listings + 1),
+            _ => (lane.failures, lane.listings) = (0, 0),
+        }
+        let column = lane.column;
+        let tile = self.window.get(number).expect("a tile with pairs in flight is held");
+        let Some((observation, name)) = halve(tile, (column, usize::from(offset)), observation, name) else {
+            return; // the other name's answer is still out
+        };
+        match observation {
+            Observation::Listed(listing) if self.wants_text(index) => {
+                self.ask_text(now, index, (number, offset, name), listing);
+            }
+            observation => self.settle(index, number, offset, observation),
+        }
+    }
+
+    fn wants_text(&self, index: LaneIndex) -> bool {
+        let lane = &self.lanes[usize::from(index.0)];
+        lane.standing == Standing::Good && self.stopping.is_none() && self.plan.catalogue.list(lane.list).txt
+    }
+
+    /// Asks for the reason of a listing. The pair stays in flight meanwhile.
+    fn ask_text(&mut self, now: Instant, index: LaneIndex, place: (u32, u8, u8), listing: Box<Listing>) {
+        let (number, offset, name) = place;
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let target = self.window.get(number).expect("held").target(usize::from(offset));
+        let questions = self.plan.columns[lane.column]
+            .questions
+            .as_ref()
+            .expect("a lane has questions");
+        let names = questions.names(&target).expect("it was asked by this name");
+        let asked = names.iter().nth(usize::from(name)).expect("it was asked by this name");
+        let purpose = Purpose::Text {
+            lane: index,
+            tile: number,
+            offset,
+            name,
+        };
+        let ask = Ask {
+            ticket: purpose.ticket(),
+            name: asked.clone(),
+            rtype: Rtype::TXT,
+            route: lane.route,
+            probe: false,
+        };
+        if self.engine.submit(now, ask).is_ok() {
+            lane.in_flight += 1;
+            lane.asked += 1;
+            lane.texts.insert((number, offset), listing);
+        } else {
+            self.settle(index, number, offset, Observation::Listed(listing));
+        }
+    }
+
+    fn take_text(&mut self, index: LaneIndex, (number, offset, name): (u32, u8, u8), outcome: &Outcome) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.in_flight -= 1;
+        let mut listing = lane
+            .texts
+            .remove(&(number, offset))
+            .expect("it was put there when the text was asked for");
+        let column = lane.column;
+        if let End::Reply(reply) = &outcome.end
+            && let Some(message) = reply.message.as_deref()
+        {
+            let target = self.window.get(number).expect("held").target(usize::from(offset));
+            let questions = self.plan.columns[column]
+                .questions
+                .as_ref()
+                .expect("a lane has questions");
+            let names = questions.names(&target).expect("it was asked by this name");
+            let asked = names.iter().nth(usize::from(name)).expect("it was asked by this name");
+            let answer = decode(message, asked, Rtype::TXT).ok();
+            listing.reason = answer
+                .and_then(|answer| reason(&answer))
+                .map(|text| questions.redact_text(text));
+        }
+        self.settle(index, number, offset, Observation::Listed(listing));
+    }
+
+    /// Settles a pair by how its lane stands now.
+    fn settle(&mut self, index: LaneIndex, number: u32, offset: u8, observation: Observation) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let tile = &mut self
+            .window
+            .get(number)
+            .expect("a tile with pairs in flight is held")
+            .tile;
+        let offset = usize::from(offset);
+        match lane.standing {
+            Standing::GivenUp(cause) => tile.settle(lane.column, offset, Observation::Unknown(cause), None),
+            Standing::Good if observation == Observation::Unknown(Cause::Cancelled) => {
+                tile.settle(lane.column, offset, observation, None);
+            }
+            Standing::Good if self.options.skip_health => tile.settle(lane.column, offset, observation, None),
+            Standing::Good => {
+                tile.settle(lane.column, offset, observation, Some(lane.epoch));
+                lane.answers += 1;
+                lane.provisional += 1;
+            }
+            // It came while the list is not trusted.
+            _ => tile.put_back(lane.column, offset),
+        }
+    }
+
+    /// Asks what is pending, as far as the engine has room and the operators' budgets last.
+    fn fill(&mut self, now: Instant) {
+        if self.stopping.is_some() {
+            return;
+        }
+        for index in (0..self.lanes.len() as u16).map(LaneIndex) {
+            let lane = &self.lanes[usize::from(index.0)];
+            if lane.standing != Standing::Good {
+                continue;
+            }
+            let mut room = self.engine.room(lane.route);
+            let mut allowance = self.allowance(index);
+            while room >= NAMES_MAX {
+                let Some(place) = self.next_pair(index) else { break };
+                if allowance < NAMES_MAX as u64 {
+                    let tile = self.window.get(place.0).expect("just taken from");
+                    tile.tile
+                        .put_back(self.lanes[usize::from(index.0)].column, usize::from(place.1));
+                    self.exhaust(index);
+                    break;
+                }
+                let asked = self.ask_pair(now, index, place);
+                room -= asked;
+                allowance -= asked as u64;
+            }
+        }
+        // Without a single list that can be asked, tiles still have to be opened and reported.
+        if self
+            .lanes
+            .iter()
+            .all(|lane| matches!(lane.standing, Standing::GivenUp(_)))
+        {
+            while self.open_next() {}
+        }
+    }
+
+    fn open_next(&mut self) -> bool {
+        let lanes = &self.lanes;
+        self.window.open_next(self.plan, |kind, tile| {
+            for lane in lanes.iter().filter(|lane| lane.kind == kind) {
+                if let Standing::GivenUp(cause) = lane.standing {
+                    tile.give_up(lane.column, cause);
+                }
+            }
+        })
+    }
+
+    /// The next pending pair of a lane, taken: tile and offset.
+    fn next_pair(&mut self, index: LaneIndex) -> Option<(u32, u8)> {
+        loop {
+            let lane = &mut self.lanes[usize::from(index.0)];
+            let (number, step) = lane.cursor.max((self.window.first(), 0));
+            if number >= self.window.end() {
+                lane.cursor = (number, 0);
+                lane.idle = true;
+                if !self.open_next() {
+                    return None;
+                }
+                continue;
+            }
+            lane.idle = false;
+            let tile = self.window.get(number).expect("between first and end");
+            let len = tile.chunk.len();
+            if tile.done || tile.kind() != lane.kind || step >= len {
+                lane.cursor = (number + 1, 0);
+                continue;
+            }
+            lane.cursor = (number, step + 1);
+            // Each list begins at another place of the tile, so that no target's names come in a burst everywhere.
+            let offset = (step + usize::from(index.0) * 37 + self.options.seed as usize % 256) % len;
+            if tile.tile.take(lane.column, offset) {
+                return Some((number, offset as u8)); // a tile has 256 targets at most
+            }
+        }
+    }
+
+    /// Asks about a pair; returns how many queries that took.
+    fn ask_pair(&mut self, now: Instant, index: LaneIndex, (number, offset): (u32, u8)) -> usize {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let tile = self.window.get(number).expect("just taken from");
+        let target = tile.target(usize::from(offset));
+        let questions = self.plan.columns[lane.column]
+            .questions
+            .as_ref()
+            .expect("a lane has questions");
+        let names = match questions.names(&target) {
+            Ok(names) => names,
+            Err(reason) => {
+                tile.tile
+                    .settle(lane.column, usize::from(offset), Observation::NotAsked(reason), None);
+                return 0;
+            }
+        };
+        if names.count() > 1 {
+            let half = Half {
+                left: names.count() as u8, // two
+                best: None,
+            };
+            tile.halves.insert((lane.column, usize::from(offset)), half);
+        }
+        for (name, asked) in names.iter().enumerate() {
+            let purpose = Purpose::Pair {
+                lane: index,
+                tile: number,
+                offset,
+                name: name as u8, // 0 or 1
+            };
+            let ask = Ask {
+                ticket: purpose.ticket(),
+                name: asked.clone(),
+                rtype: Rtype::A,
+                route: lane.route,
+                probe: false,
+            };
+            lane.in_flight += 1;
+            lane.asked += 1;
+            self.engine.submit(now, ask).expect("there was room for it");
+        }
+        names.count()
+    }
+
+    /// How many more queries the operator's budget allows for targets. It counts packets, so that what is in flight is
+    /// counted twice: it may have to be sent again.
+    fn allowance(&self, index: LaneIndex) -> u64 {
+        let operator = self.plan.catalogue.list(self.lanes[usize::from(index.0)].list).operator;
+        let Some(budget) = self.budgets.get(&operator) else {
+            return u64::MAX;
+        };
+        let mut spoken_for = BUDGET_FOR_CONTROLS * budget.lanes.len() as u64;
+        let mut last = None;
+        for lane in budget.lanes.iter().map(|lane| &self.lanes[usize::from(lane.0)]) {
+            spoken_for += 2 * u64::from(lane.in_flight);
+            // Lanes of one list stand together, and share its route.
+            if last.replace(lane.route) != Some(lane.route) {
+                spoken_for += self.engine.route_counters(lane.route).packets;
+            }
+        }
+        budget.left.saturating_sub(spoken_for)
+    }
+
+    /// The budget is used up: what is pending is for another day. What was learnt is still to be confirmed.
+    fn exhaust(&mut self, index: LaneIndex) {
+        let lane = &self.lanes[usize::from(index.0)];
+        let (column, kind) = (lane.column, lane.kind);
+        for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
+            tile.tile.give_up(column, Cause::OverBudget);
+        }
+        // Tiles that open later are filled by the next call.
+        self.lanes[usize::from(index.0)].cursor = (self.window.end(), 0);
+    }
+
+    /// Hands out complete tiles: as they close, and in input order.
+    fn hand_out(&mut self, receiver: &mut dyn Receiver) -> io::Result<()> {
+        let plan = self.plan;
+        let counts = &mut self.counts;
+        let (done, listed) = (&mut self.done_targets, &mut self.listed_targets);
+        for open in self.window.open_tiles() {
+            if !open.tile.is_complete() {
+                continue;
+            }
+            open.done = true;
+            for offset in 0..open.chunk.len() {
+                let dossier = dossier(plan, open, offset);
+                *done += 1;
+                *listed += u64::from(count(counts, &dossier));
+                receiver.take(&dossier, Order::AsClosed)?;
+            }
+        }
+        while let Some(closed) = self.window.pop_done() {
+            if receiver.wants_input_order() {
+                for offset in 0..closed.chunk.len() {
+                    receiver.take(&dossier(plan, &closed, offset), Order::Input)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look_for_stop(&mut self, now: Instant, stop: &Stop) {
+        match self.stopping {
+            None => {
+                let over = self.options.max_time.is_some_and(|max| now.since(self.started) >= max);
+                let reason = stop.requested().or(over.then_some(StopReason::MaxTime));
+                if let Some(reason) = reason {
+                    self.stopping = Some((reason, now + GRACE));
+                    self.stop(now);
+                }
+            }
+            Some((_, deadline)) if now >= deadline => {
+                for index in (0..self.lanes.len() as u16).map(LaneIndex) {
+                    self.give_up(index, Cause::Cancelled);
+                }
+            }
+            Some(_) => (),
+        }
+    }
+
+    /// Cancels what is open. What was heard is confirmed by a last control of each list, if that answers in time.
+    fn stop(&mut self, now: Instant) {
+        self.window.close();
+        self.engine.cancel_all(now);
+        while let Some(outcome) = self.engine.poll_outcome() {
+            self.take(now, &outcome);
+        }
+        for index in (0..self.lanes.len() as u16).map(LaneIndex) {
+            let lane = &mut self.lanes[usize::from(index.0)];
+            if lane.standing != Standing::Good {
+                if !matches!(lane.standing, Standing::GivenUp(_)) {
+                    self.give_up(index, Cause::Cancelled);
+                }
+                continue;
+            }
+            // A control that was out is cancelled with the rest: its epoch is confirmed by the last one.
+            let (column, kind) = (lane.column, lane.kind);
+            for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
+                tile.tile.give_up(column, Cause::Cancelled);
+            }
+        }
+    }
+
+    fn show(&mut self, now: Instant, progress: &mut dyn Progress, last: bool) {
+        if now < self.next_progress && !last {
+            return;
+        }
+        self.next_progress = now + PROGRESS_SPAN;
+        let counters = self.engine.counters();
+        let troubles = self.lanes.iter().filter_map(|lane| {
+            let fault = lane.fault.as_ref()?;
+            (lane.standing != Standing::Good).then(|| Trouble {
+                list: lane.list,
+                why: fault.why.clone(),
+            })
+        });
+        progress.show(&Snapshot {
+            elapsed: now.since(self.started),
+            targets: self.plan.targets.len(),
+            targets_done: self.done_targets,
+            targets_listed: self.listed_targets,
+            pairs: self.plan.pairs(),
+            pairs_unknown: self.counts.iter().map(|count| count.unknown).sum(),
+            asked: self.lanes.iter().map(|lane| lane.asked).sum(),
+            in_flight: self.engine.open() as u64,
+            sent: counters.sent,
+            troubles: troubles.collect(),
+            last,
+        });
+    }
+}
+
+/// Joins the answers to the two names of a pair: an entry for either is a listing, and "not listed" needs both. None
+/// while one is out; else what is known, and by which name.
+fn halve(
+    tile: &mut OpenTile<'_>,
+    key: (usize, usize),
+    observation: Observation,
+    name: u8,
+) -> Option<(Observation, u8)> {
+    let Some(half) = tile.halves.get_mut(&key) else {
+        return Some((observation, name));
+    };
+    half.left -= 1;
+    let weight = |observation: &Observation| match observation {
+        Observation::Listed(_) => 2,
+        Observation::Unknown(_) => 1,
+        _ => 0,
+    };
+    let better = match &half.best {
+        Some((best, _)) => weight(&observation) > weight(best),
+        None => true,
+    };
+    if better {
+        half.best = Some((observation, name));
+    }
+    if half.left > 0 {
+        return None;
+    }
+    tile.halves.remove(&key)?.best
+}
+
+/// Counts a dossier's observations by list; whether it has a listing.
+fn count(counts: &mut [Counted], dossier: &Dossier) -> bool {
+    let mut listed = false;
+    for (observed, counts) in dossier.observations.iter().zip(counts) {
+        *match observed.observation {
+            Observation::Listed(_) => {
+                listed = true;
+                &mut counts.listed
+            }
+            Observation::NotListed => &mut counts.not_listed,
+            Observation::Unknown(_) => &mut counts.unknown,
+            Observation::NotAsked(_) => &mut counts.not_asked,
+        } += 1;
+    }
+    listed
+}
+
+/// Makes the dossier of a target of a complete tile.
+fn dossier(plan: &Plan<'_>, open: &OpenTile<'_>, offset: usize) -> Dossier {
+    let target = open.target(offset);
+    let observations = plan.columns.iter().enumerate().map(|(column, list)| Observed {
+        list: list.list,
+        observation: open.tile.observation(column, offset),
+        how: crate::dnsxl::How::Asked,
+    });
+    Dossier {
+        special_use: special_use(&target),
+        observations: observations.collect(),
+        target,
+        stages: Vec::new(),
+        findings: Vec::new(),
+        revision: 1,
+    }
+}
+
+/// Pairs of a tile that was never opened: all that would have been asked is unknown.
+pub(super) fn count_unopened(counts: &mut [Counted], plan: &Plan<'_>, kind: Kind, targets: impl Iterator<Item = bool>) {
+    for special in targets {
+        for (column, counts) in counts.iter_mut().enumerate() {
+            match plan.treatment(column, kind) {
+                crate::plan::Treatment::Ask if !special => counts.unknown += 1,
+                _ => counts.not_asked += 1,
+            }
+        }
+    }
+}
