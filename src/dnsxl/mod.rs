@@ -6,20 +6,27 @@
 mod catalogue;
 mod codes;
 mod control;
+mod file;
 mod health;
 mod interpret;
 mod key;
 mod list;
+mod merge;
+mod mistake;
+mod near;
 mod observation;
 mod probe;
 mod query;
 mod resolver;
+mod section;
+mod select;
 #[cfg(test)]
 mod testing;
 
 pub use catalogue::Catalogue;
 pub use codes::{Code, CodeError, CodePattern, CodeTable, Meaning, is_code, is_refusal_space};
 pub use control::{Control, judge_control};
+pub use file::Grave;
 pub use health::{Fault, Health, State, judge};
 pub use interpret::{Heard, REASON_OCTETS_MAX, Reader, reason};
 pub use key::{KEY_MARK, Key, KeyError};
@@ -27,9 +34,11 @@ pub use list::{
     Confidence, List, ListIndex, NameForm, Operator, OperatorIndex, Retired, Role, Status, Terms, TestEntries, Tier,
     Use,
 };
+pub use mistake::{CatalogueErrors, Mistake, Place, Warning};
 pub use observation::{Cause, How, Listing, Observation, Reason};
 pub use probe::{
     CANARIES, CANARIES_MORE, Probe, ProbeReply, ProbeRole, canary, more_canaries, negative, positive, probes,
 };
 pub use query::{Names, Questions, Subject};
 pub use resolver::{Evidence, ResolverVerdict, resolver_verdict};
+pub use select::SelectError;

@@ -1,0 +1,514 @@
+//! One catalogue file: TOML in, an operator with its lists (or the graveyard) out, every mistake with its line.
+//!
+//! ```toml
+//! [operator]               # id; name, home, checked = 2026-11-23
+//! [operator.terms]         # use, max_queries_per_day, max_qps, public_resolvers, refusal = ["127.255.255.254"]
+//! [[list]]                 # id, zone, kinds; query, role, tier, default, tags, covers, about, remove, remove_how, lookup, refusal, txt,
+//!                          # ip6_unit, name_form, test = { listed, unlisted, code }, status, retired, retired_how, confidence, sources
+//! [list.codes]             # "127.0.0.2" = { means, sublist, role, tier }; role = "none": an answer, but no listing
+//! [[grave]]                # in a file without an operator: zone, since, how, confidence, sources
+//! ```
+//!
+//! Left out, `role` is `block` and `tier` is the role's: B for block, C for info, W for allow. What several files must agree
+//! on (ids, zones, covered lists) is the catalogue's to check.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::targets::Kind;
+use crate::wire::Name;
+
+use super::codes::{Code, CodePattern, CodeTable, is_code, is_refusal_space};
+use super::key::KEY_MARK;
+use super::list::{
+    Confidence, List, NameForm, Operator, OperatorIndex, Retired, Role, Status, Terms, TestEntries, Tier, Use,
+};
+use super::mistake::{Mistake, Place};
+use super::section::{At, Section, Source};
+
+/// Largest file in octets; the largest built-in one has a few thousand.
+pub(super) const FILE_OCTETS_MAX: usize = 4 << 20;
+
+/// Longest id: it stands in tables and file names.
+const ID_OCTETS_MAX: usize = 63;
+
+const KINDS: [(&str, Kind); 3] = [("ip4", Kind::Ip4), ("ip6", Kind::Ip6), ("domain", Kind::Domain)];
+const ROLES: [(&str, Role); 3] = [("block", Role::Block), ("allow", Role::Allow), ("info", Role::Info)];
+const CODE_ROLES: [(&str, Option<Role>); 4] = [
+    ("block", Some(Role::Block)),
+    ("allow", Some(Role::Allow)),
+    ("info", Some(Role::Info)),
+    ("none", None),
+];
+const TIERS: [(&str, Tier); 4] = [("A", Tier::A), ("B", Tier::B), ("C", Tier::C), ("W", Tier::W)];
+const USES: [(&str, Use); 6] = [
+    ("free", Use::Free),
+    ("free-noncommercial", Use::FreeNoncommercial),
+    ("registration", Use::Registration),
+    ("key", Use::Key),
+    ("paid", Use::Paid),
+    ("unknown", Use::Unknown),
+];
+const FORMS: [(&str, NameForm); 3] = [
+    ("full", NameForm::Full),
+    ("registrable", NameForm::Registrable),
+    ("both", NameForm::Both),
+];
+const STATUSES: [(&str, Status); 3] = [
+    ("live", Status::Live),
+    ("unverified", Status::Unverified),
+    ("retired", Status::Retired),
+];
+const CONFIDENCES: [(&str, Confidence); 3] = [
+    ("high", Confidence::High),
+    ("medium", Confidence::Medium),
+    ("low", Confidence::Low),
+];
+
+/// What a file holds. Lists have operator 0 until the catalogue gives them their own.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) operator: Option<(OperatorEntry, Place)>,
+    pub(super) lists: Vec<(List, Place)>,
+    pub(super) graves: Vec<Grave>,
+}
+
+/// An operator, and whether the file says something of its terms.
+#[derive(Debug)]
+pub(super) struct OperatorEntry {
+    pub(super) operator: Operator,
+    pub(super) has_terms: bool,
+}
+
+/// A zone that is known to be dead.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grave {
+    /// The zone.
+    pub zone: String,
+    /// When and how it ended, and how sure that is.
+    pub retired: Retired,
+    /// Where the facts come from.
+    pub sources: Vec<String>,
+}
+
+/// Reads one file.
+///
+/// # Errors
+/// All that is wrong in it. A text that is no TOML is complained of as such and not read further.
+pub(super) fn parse(name: &str, text: &str) -> Result<Content, Vec<Mistake>> {
+    let source = Source {
+        name,
+        text,
+        mistakes: Vec::new().into(),
+    };
+    if text.len() > FILE_OCTETS_MAX {
+        source.complain(0, String::new(), "larger than 4 MiB", "split it");
+        return Err(source.mistakes.into_inner());
+    }
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let offset = error.span().map_or(0, |span| span.start);
+        source.complain(offset, "TOML".to_owned(), error.message().replace('\n', "; "), "");
+    }
+    let mut content = Content::default();
+    if source.mistakes.borrow().is_empty() {
+        content = file(&Section::new(&source, table.get_ref(), "", 0));
+    }
+    let mistakes = source.mistakes.take();
+    if mistakes.is_empty() {
+        Ok(content)
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn file(top: &Section<'_>) -> Content {
+    let operator = top.section("operator").map(|section| {
+        let place = top.source().place(section.start());
+        (operator(&section), place)
+    });
+    let lists: Vec<_> = top
+        .sections("list")
+        .iter()
+        .map(|section| (list(section), top.source().place(section.start())))
+        .collect();
+    let graves: Vec<_> = top.sections("grave").iter().map(grave).collect();
+    if operator.is_none() && (!lists.is_empty() || graves.is_empty()) {
+        top.missing("operator", "say who runs the lists: [operator] with an id");
+    }
+    top.finish();
+    Content {
+        operator,
+        lists,
+        graves,
+    }
+}
+
+fn operator(section: &Section<'_>) -> OperatorEntry {
+    let id = id(section, "id = \"example\"");
+    let terms = section.section("terms");
+    let (read, refusal) = terms.as_ref().map(operator_terms).unwrap_or((NO_TERMS, Vec::new()));
+    let operator = Operator {
+        name: section.text("name").map_or_else(|| id.clone(), |name| name.value),
+        id,
+        home: url(section, "home"),
+        checked: section.date("checked").map(|date| date.value),
+        terms: read,
+        refusal,
+    };
+    section.finish();
+    OperatorEntry {
+        operator,
+        has_terms: terms.is_some(),
+    }
+}
+
+const NO_TERMS: Terms = Terms {
+    usage: Use::Unknown,
+    max_queries_per_day: None,
+    max_qps: None,
+    public_resolvers: None,
+};
+
+fn operator_terms(section: &Section<'_>) -> (Terms, Vec<CodePattern>) {
+    let terms = Terms {
+        usage: section.choice("use", &USES).unwrap_or(Use::Unknown),
+        max_queries_per_day: section
+            .count("max_queries_per_day", i64::MAX as u64)
+            .map(|count| count.value),
+        max_qps: section.rate("max_qps").map(|rate| rate.value),
+        public_resolvers: section.text("public_resolvers").map(|text| text.value),
+    };
+    let refusal = patterns(section, "refusal");
+    section.finish();
+    (terms, refusal)
+}
+
+fn list(section: &Section<'_>) -> List {
+    let id = id(section, "id = \"example-bl\"");
+    let zone = zone(section);
+    let query = query(section);
+    let kinds = kinds(section);
+    let (role, tier) = role_and_tier(section);
+    let (status, retired) = status(section);
+    let refusal = patterns(section, "refusal");
+    let list = List {
+        id,
+        zone,
+        query,
+        operator: OperatorIndex(0),
+        kinds,
+        role,
+        tier,
+        default: default(section, status),
+        tags: values(section.texts("tags")),
+        covers: values(section.texts("covers")),
+        about: value(section.text("about")),
+        remove: url(section, "remove"),
+        remove_how: value(section.text("remove_how")),
+        lookup: url(section, "lookup"),
+        codes: codes(section, &refusal),
+        refusal,
+        txt: section.flag("txt").is_none_or(|txt| txt.value),
+        ip6_unit: section.count("ip6_unit", 128).map(|unit| unit.value as u8), // at most 128
+        name_form: section.choice("name_form", &FORMS).unwrap_or_default(),
+        test: test_entries(section),
+        status,
+        retired,
+        sources: values(section.texts("sources")),
+    };
+    section.finish();
+    list
+}
+
+fn kinds(section: &Section<'_>) -> Vec<Kind> {
+    let mut kinds = section.choices("kinds", &KINDS);
+    kinds.sort_unstable();
+    kinds.dedup();
+    if kinds.is_empty() {
+        section.missing("kinds", "say what it takes: kinds = [\"ip4\"], of ip4, ip6, domain");
+    }
+    kinds
+}
+
+fn role_and_tier(section: &Section<'_>) -> (Role, Tier) {
+    let role = section.choice("role", &ROLES).unwrap_or(Role::Block);
+    let standard = match role {
+        Role::Block => Tier::B,
+        Role::Info => Tier::C,
+        Role::Allow => Tier::W,
+    };
+    let tier = section.choice("tier", &TIERS).unwrap_or(standard);
+    check_tier(section, role, tier);
+    (role, tier)
+}
+
+fn check_tier(section: &Section<'_>, role: Role, tier: Tier) {
+    if (role == Role::Allow) != (tier == Tier::W) {
+        let what = format!("{} does not go with role {}", tier.as_str(), role.as_str());
+        section.complain(
+            section.start(),
+            "tier",
+            what,
+            "W is for allow lists, and for them alone",
+        );
+    }
+}
+
+fn default(section: &Section<'_>, status: Status) -> bool {
+    let default = section.flag("default");
+    if let Some(At { value: true, offset }) = default
+        && status != Status::Live
+    {
+        let what = "true on a list that is not known to be alive";
+        section.complain(
+            offset,
+            "default",
+            what,
+            "write default = false, or find evidence and take the status out",
+        );
+    }
+    default.is_some_and(|default| default.value)
+}
+
+fn status(section: &Section<'_>) -> (Status, Option<Retired>) {
+    let said = section.choice("status", &STATUSES);
+    let since = section.date("retired");
+    let how = section.text("retired_how");
+    let confidence = section.choice("confidence", &CONFIDENCES);
+    let over = since.is_some() || how.is_some() || said == Some(Status::Retired);
+    if over && said.is_some_and(|said| said != Status::Retired) {
+        section.complain(
+            section.start(),
+            "status",
+            "contradicts retired",
+            "take one of the two out",
+        );
+    }
+    match over {
+        false => (said.unwrap_or_default(), None),
+        true => {
+            let retired = Retired {
+                since: value(since),
+                how: value(how),
+                confidence: confidence.unwrap_or(Confidence::High),
+            };
+            (Status::Retired, Some(retired))
+        }
+    }
+}
+
+fn codes(list: &Section<'_>, refusal: &[CodePattern]) -> CodeTable {
+    let mut entries: Vec<Code> = Vec::new();
+    let Some(section) = list.section("codes") else {
+        return CodeTable::default();
+    };
+    for (key, value) in section.entries() {
+        let pattern: CodePattern = match key.value.parse() {
+            Ok(pattern) => pattern,
+            Err(error) => {
+                section.complain(key.offset, &key.value, error.to_string(), "");
+                continue;
+            }
+        };
+        if entries.iter().any(|code| code.pattern == pattern) {
+            section.complain(key.offset, &key.value, "stands here twice", "take one out");
+        }
+        let refused = |code: Ipv4Addr| is_refusal_space(code) || refusal.iter().any(|pattern| pattern.matches(code));
+        let code = code(&section, &key, pattern, value);
+        if code.listing && pattern.exact().is_some_and(refused) {
+            section.complain(
+                key.offset,
+                &key.value,
+                "is a refusal and never a listing",
+                "take it out here or in refusal",
+            );
+        }
+        entries.push(code);
+    }
+    CodeTable { entries }
+}
+
+fn code<'s>(table: &Section<'s>, key: &At<String>, pattern: CodePattern, entry: &'s Spanned<DeValue<'s>>) -> Code {
+    let plain = |means: &str| Code {
+        pattern,
+        means: means.to_owned(),
+        sublist: None,
+        role: None,
+        tier: None,
+        listing: true,
+    };
+    if let Some(means) = entry.get_ref().as_str() {
+        return plain(means);
+    }
+    let Some(inner) = entry.get_ref().as_table() else {
+        table.complain(key.offset, &key.value, "is not a meaning", "write { means = \"…\" }");
+        return plain("");
+    };
+    let section = Section::new(table.source(), inner, &table.path_of(&key.value), key.offset);
+    let role = section.choice("role", &CODE_ROLES);
+    let code = Code {
+        means: section
+            .required("means", "say what it means: { means = \"…\" }")
+            .map_or_else(String::new, |text| text.value),
+        sublist: value(section.text("sublist")),
+        role: role.flatten(),
+        tier: section.choice("tier", &TIERS),
+        listing: role != Some(None),
+        pattern,
+    };
+    if let (Some(role), Some(tier)) = (code.role, code.tier) {
+        check_tier(&section, role, tier);
+    }
+    section.finish();
+    code
+}
+
+fn test_entries(list: &Section<'_>) -> TestEntries {
+    let Some(section) = list.section("test") else {
+        return TestEntries::default();
+    };
+    let entry = |key| {
+        let text = section.text(key)?;
+        let good = text.value.is_empty() || text.value.parse::<IpAddr>().is_ok() || text.value.parse::<Name>().is_ok();
+        if !good {
+            section.complain(
+                text.offset,
+                key,
+                "is neither an address nor a name",
+                "write \"\" if there is none",
+            );
+        }
+        Some(text.value)
+    };
+    let code = section.text("code").and_then(|text| {
+        let code = text.value.parse::<Ipv4Addr>().ok().filter(|code| is_code(*code));
+        if code.is_none() {
+            section.complain(
+                text.offset,
+                "code",
+                "is not an address in 127.0.0.0/8",
+                "write code = \"127.0.0.99\"",
+            );
+        }
+        code
+    });
+    let test = TestEntries {
+        listed: entry("listed"),
+        unlisted: entry("unlisted"),
+        code,
+    };
+    section.finish();
+    test
+}
+
+fn grave(section: &Section<'_>) -> Grave {
+    let confidence = section.choice("confidence", &CONFIDENCES);
+    let grave = Grave {
+        zone: zone(section),
+        retired: Retired {
+            since: value(section.date("since")),
+            how: value(section.required("how", "say what became of it")),
+            // Nobody is kept from asking a zone on a rumour.
+            confidence: confidence.unwrap_or(Confidence::Low),
+        },
+        sources: values(section.texts("sources")),
+    };
+    section.finish();
+    grave
+}
+
+fn id(section: &Section<'_>, mend: &str) -> String {
+    let Some(id) = section.required("id", mend) else {
+        return String::new();
+    };
+    let plain = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
+    if !id.value.bytes().all(plain) || id.value.len() > ID_OCTETS_MAX || id.value.starts_with('-') {
+        section.complain(
+            id.offset,
+            "id",
+            format!("{:?} is no id", id.value),
+            "use at most 63 lower case letters, digits and dashes",
+        );
+    }
+    id.value
+}
+
+fn zone(section: &Section<'_>) -> String {
+    let Some(zone) = section.required("zone", "zone = \"bl.example.org\"") else {
+        return String::new();
+    };
+    let value = zone.value.trim_end_matches('.').to_ascii_lowercase();
+    if !is_template(&value) {
+        section.complain(
+            zone.offset,
+            "zone",
+            format!("{:?} is no domain name", zone.value),
+            "write letters, digits, dashes, dots; {key} is a label",
+        );
+    }
+    value
+}
+
+fn query(section: &Section<'_>) -> Option<String> {
+    let query = section.text("query")?;
+    let parts: Vec<&str> = query.value.split("{target}").collect();
+    let good = matches!(parts[..], [before, behind]
+        if (before.is_empty() || (before.ends_with('.') && is_template(before.trim_end_matches('.'))))
+            && behind.starts_with('.') && is_template(behind.trim_matches('.')));
+    if !good {
+        section.complain(
+            query.offset,
+            "query",
+            "is no form of a name",
+            "write \"{key}.{target}.bl.example.org\", {target} once",
+        );
+    }
+    Some(query.value)
+}
+
+/// Whether a text is a name of letters, digits, dashes and underscores, with `{key}` in place of labels, that leaves room
+/// for the longest key and an IPv6 address.
+fn is_template(text: &str) -> bool {
+    let labels = text.split('.');
+    let plain = |label: &str| {
+        let octets = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+        label == KEY_MARK || label.bytes().all(octets)
+    };
+    let filled = text.replace(KEY_MARK, &"k".repeat(63)).parse::<Name>();
+    let room = |name: Name| Name::reversed_v6(std::net::Ipv6Addr::LOCALHOST).under(&name).is_ok();
+    labels.into_iter().all(plain) && filled.is_ok_and(room)
+}
+
+/// The address of a page. Other schemes could run something in a report.
+fn url(section: &Section<'_>, key: &'static str) -> Option<String> {
+    let url = section.text(key)?;
+    let good = ["https://", "http://", "mailto:"]
+        .iter()
+        .any(|scheme| url.value.starts_with(scheme));
+    if !good {
+        section.complain(url.offset, key, "is no address of a page", "write https://…");
+    }
+    Some(url.value)
+}
+
+fn patterns(section: &Section<'_>, key: &'static str) -> Vec<CodePattern> {
+    let mut patterns = Vec::new();
+    for text in section.texts(key) {
+        match text.value.parse() {
+            Ok(pattern) => patterns.push(pattern),
+            Err(error) => section.complain(text.offset, key, format!("{:?}: {error}", text.value), ""),
+        }
+    }
+    patterns
+}
+
+fn value(at: Option<At<String>>) -> Option<String> {
+    at.map(|at| at.value)
+}
+
+fn values(texts: Vec<At<String>>) -> Vec<String> {
+    texts.into_iter().map(|text| text.value).collect()
+}
