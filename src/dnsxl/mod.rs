@@ -8,6 +8,7 @@ mod codes;
 mod control;
 mod file;
 mod health;
+mod import;
 mod interpret;
 mod key;
 mod list;
@@ -22,12 +23,14 @@ mod section;
 mod select;
 #[cfg(test)]
 mod testing;
+mod ucl;
 
 pub use catalogue::Catalogue;
 pub use codes::{Code, CodeError, CodePattern, CodeTable, Meaning, is_code, is_refusal_space};
 pub use control::{Control, judge_control};
 pub use file::Grave;
 pub use health::{Fault, Health, State, judge};
+pub use import::{Imported, import};
 pub use interpret::{Heard, REASON_OCTETS_MAX, Reader, reason};
 pub use key::{KEY_MARK, Key, KeyError};
 pub use list::{
