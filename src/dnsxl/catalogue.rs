@@ -70,6 +70,14 @@ impl Catalogue {
         }
     }
 
+    /// Reads one text as a user's file, with nothing built in but the knowledge of dead zones.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it.
+    pub fn load_text(name: &str, text: &str) -> Result<(Catalogue, Vec<Warning>), CatalogueErrors> {
+        merge(BUILT_IN, false, &[(name, text)])
+    }
+
     /// The names and texts of the built-in files.
     pub fn built_in_files() -> &'static [(&'static str, &'static str)] {
         BUILT_IN

@@ -419,6 +419,52 @@ fn files_and_folders_are_read_and_what_cannot_be_is_told() {
 }
 
 #[test]
+fn a_list_cannot_be_alive_and_in_the_graveyard() {
+    let alive = with_list("").replace("a.example", "dnsbl.sorbs.net");
+    let errors = Catalogue::parse(&[("x.toml", &alive), ("graveyard.toml", GRAVES)]).expect_err("a contradiction");
+    assert!(
+        errors
+            .to_string()
+            .contains("x.toml:3: list.zone: dnsbl.sorbs.net is also a grave"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn files_cut_short_or_with_a_line_gone_are_read_or_told_but_never_break() {
+    let lines: Vec<&str> = ZEN.lines().collect();
+    for gone in 0..lines.len() {
+        let rest: Vec<&str> = lines
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != gone)
+            .map(|(_, line)| *line)
+            .collect();
+        let cut = lines[..gone].join("\n");
+        for text in [rest.join("\n"), cut] {
+            if let Err(errors) = Catalogue::parse(&[("x.toml", &text)]) {
+                for mistake in &errors.0 {
+                    assert!((1..=lines.len()).contains(&mistake.place.line), "{mistake}");
+                }
+                assert!(!errors.0.is_empty());
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    /// Whatever is put into a good file: it is read or told, and the reader does not break.
+    #[test]
+    fn hostile_files_do_not_break_the_reader(at in 0..ZEN.len(), junk in "[\\PC\n\\[\\]{}=\",&*-]{1,12}") {
+        let at = ZEN.floor_char_boundary(at);
+        let text = format!("{}{junk}{}", &ZEN[..at], &ZEN[at..]);
+        if let Err(errors) = Catalogue::parse(&[("x.toml", &text)]) {
+            proptest::prop_assert!(!errors.0.is_empty());
+        }
+    }
+}
+
+#[test]
 fn the_built_in_files_are_good() {
     let (catalogue, warnings) = Catalogue::load(true, &[]).unwrap_or_else(|errors| panic!("{errors}"));
     assert!(warnings.is_empty());

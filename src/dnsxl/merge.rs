@@ -209,6 +209,7 @@ impl Merge {
         self.check_unique();
         self.check_covers();
         self.check_refusals();
+        self.check_alive();
         if self.lists.len() > LISTS_MAX {
             let place = self.lists[LISTS_MAX].place.clone();
             self.complain(
@@ -301,6 +302,24 @@ impl Merge {
                 what,
                 "move the refusal to the lists it is for, or take the code out",
             );
+        }
+    }
+
+    /// A list cannot be in the graveyard and alive; the user's have been buried by now.
+    fn check_alive(&mut self) {
+        let mut found = Vec::new();
+        for ListEntry { list, place, .. } in self.lists.iter().filter(|entry| entry.list.status != Status::Retired) {
+            let zone = behind_key(&list.zone);
+            let dead = self
+                .graves
+                .iter()
+                .find(|grave| behind_key(&grave.zone) == zone && grave.retired.confidence != Confidence::Low);
+            if let Some(grave) = dead {
+                found.push((place.clone(), format!("{} is also a grave", grave.zone)));
+            }
+        }
+        for (place, what) in found {
+            self.complain(place, "list.zone", what, "retire the list, or take the grave out");
         }
     }
 

@@ -11,6 +11,7 @@ mod health;
 mod import;
 mod interpret;
 mod key;
+mod lint;
 mod list;
 mod merge;
 mod mistake;
