@@ -80,6 +80,18 @@ pub fn csv_cell(text: &str) -> Cow<'_, str> {
     shown
 }
 
+/// Whether a page's address may be made a link: a plain web address, nothing in it that ends a quote or a tag.
+pub(super) fn is_plain_link(page: &str) -> bool {
+    let web = page.starts_with("https://") || page.starts_with("http://");
+    let ends = |octet: u8| {
+        matches!(
+            octet,
+            b'<' | b'>' | b'"' | b'\'' | b'`' | b'\\' | b'{' | b'}' | b'|' | b'^'
+        )
+    };
+    web && page.bytes().all(|octet| octet.is_ascii_graphic() && !ends(octet))
+}
+
 /// How JSON is written: compact, with everything unsafe to show as `\uXXXX`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SafeJson;
@@ -136,6 +148,22 @@ mod tests {
         assert_eq!(csv_cell("\r\n=1"), "\\x0d\\x0a=1");
         assert_eq!(csv_cell("a=b"), "a=b");
         assert_eq!(csv_cell("192.0.2.1"), "192.0.2.1");
+    }
+
+    #[test]
+    fn only_plain_web_addresses_become_links() {
+        assert!(is_plain_link("https://alpha.example/remove?q=192.0.2.7&x=1"));
+        for bad in [
+            "javascript:alert(1)",
+            "https://a b",
+            "https://a\"b",
+            "https://a<b>",
+            "//x",
+            "",
+            "https://\u{202e}",
+        ] {
+            assert!(!is_plain_link(bad), "{bad}");
+        }
     }
 
     fn safe_json(text: &str) -> String {

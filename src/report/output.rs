@@ -14,6 +14,9 @@ use tempfile::{Builder, NamedTempFile};
 use super::csv::{ListingsCsv, ListsCsv, TargetsCsv};
 use super::escape::visible_octets;
 use super::json::{JsonSink, JsonlSink};
+use super::markdown::MarkdownSink;
+use super::prometheus::PrometheusSink;
+use super::reputon::ReputonSink;
 use super::sink::{Judged, RunEnd, RunHead, Sink};
 use super::table::TableSink;
 
@@ -126,10 +129,7 @@ impl Format {
 
     /// Whether this build writes it.
     pub fn is_built(self) -> bool {
-        !matches!(
-            self,
-            Format::Parquet | Format::Markdown | Format::Prometheus | Format::Html | Format::Reputons
-        )
+        !matches!(self, Format::Parquet | Format::Html)
     }
 
     /// A sink of this format. `spool` is a folder for temporary files; none: the system's.
@@ -151,6 +151,9 @@ impl Format {
                 spool.map_or_else(tempfile::tempfile, tempfile::tempfile_in)?,
             )),
             Format::Jsonl => Box::new(JsonlSink::new(out)),
+            Format::Markdown => Box::new(MarkdownSink::new(out)),
+            Format::Prometheus => Box::new(PrometheusSink::new(out)),
+            Format::Reputons => Box::new(ReputonSink::new(out)),
             Format::Table => Box::new(TableSink::new(out, options.width, options.colour)),
             other => {
                 return Err(io::Error::new(

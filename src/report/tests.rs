@@ -11,8 +11,11 @@ use crate::verdict::{Judge, Weights, sample};
 
 use super::csv::{ListingsCsv, ListsCsv, TargetsCsv};
 use super::json::{JsonSink, JsonlSink};
+use super::markdown::MarkdownSink;
 use super::output::{Options, OutputError, Outputs};
+use super::prometheus::PrometheusSink;
 use super::record::{Health, ListRecord, RunRecord};
+use super::reputon::ReputonSink;
 use super::sink::{Judged, RunEnd, RunHead, Sink};
 use super::table::TableSink;
 
@@ -194,6 +197,123 @@ fn lists_csv_has_a_row_for_each_list() {
 }
 
 #[test]
+fn markdown_is_the_same_screenful() {
+    insta::assert_snapshot!(written!(out => MarkdownSink::new(&mut out)), @r"
+    # Reputation of 4 targets
+
+    - Coverage: 88.9 % (16 of 18 pairs on 3 lists)
+    - clean: 1
+    - listed: 1
+    - unknown: 1
+    - special use: 1
+    - not usable: `gamma` (lists&#95;everything)
+    - Run: 2026-11-23T12:00:00Z to 2026-11-23T12:01:30Z, reputon 0.1.0, catalogue `c0ffee`
+
+    ## Listed
+
+    | Target | Tier | Rating | Confidence | Lists |
+    |---|---|--:|--:|---|
+    | `192.0.2.7` | A | 0.56 | 0.94 | `alpha-all` `beta` |
+
+    ## Findings
+
+    | Target | What | Mend |
+    |---|---|---|
+    | `192.0.2.7` | anybody may send&#92;x1b&#91;31m | end the record with -all |
+
+    ## Unknown, by list
+
+    | List | Targets | Causes |
+    |---|--:|---|
+    | `alpha-all` | 1 | refused 1 |
+    | `gamma` | 1 | timeout 1 |
+
+    ## What to do next
+
+    - `alpha-all` (Alpha, tier A): 1 target. <https://alpha.example/remove?q=192.0.2.7&x=1> Asking: free for non-commercial use.
+    - `beta` (Beta, tier B): 1 target. Expires 24 hours after the last message; nobody can hurry it. Asking: free for non-commercial use.
+    ");
+}
+
+#[test]
+fn prometheus_has_help_type_and_escaped_labels() {
+    let text = written!(out => PrometheusSink::new(&mut out));
+    insta::assert_snapshot!(text, @r#"
+    # HELP reputon_targets Targets by verdict.
+    # TYPE reputon_targets gauge
+    reputon_targets{verdict="clean"} 1
+    reputon_targets{verdict="listed"} 1
+    reputon_targets{verdict="unknown"} 1
+    reputon_targets{verdict="special_use"} 1
+    # HELP reputon_target_rating Rating of listed targets, 0 to 1 (RFC 7071).
+    # TYPE reputon_target_rating gauge
+    reputon_target_rating{target="192.0.2.7",tier="A"} 0.56
+    # HELP reputon_list_listed Targets that the list has an entry for.
+    # TYPE reputon_list_listed gauge
+    reputon_list_listed{list="alpha-all",operator="Alpha",role="block",tier="A"} 1
+    reputon_list_listed{list="beta",operator="Beta",role="block",tier="B"} 0
+    reputon_list_listed{list="gamma",operator="Gamma, Inc.",role="block",tier="C"} 0
+    # HELP reputon_list_unknown Targets of which the list's answer is not known.
+    # TYPE reputon_list_unknown gauge
+    reputon_list_unknown{list="alpha-all",operator="Alpha",role="block",tier="A"} 0
+    reputon_list_unknown{list="beta",operator="Beta",role="block",tier="B"} 0
+    reputon_list_unknown{list="gamma",operator="Gamma, Inc.",role="block",tier="C"} 0
+    # HELP reputon_list_asked Queries asked of the list.
+    # TYPE reputon_list_asked gauge
+    reputon_list_asked{list="alpha-all",operator="Alpha",role="block",tier="A"} 4
+    reputon_list_asked{list="beta",operator="Beta",role="block",tier="B"} 0
+    reputon_list_asked{list="gamma",operator="Gamma, Inc.",role="block",tier="C"} 0
+    # HELP reputon_list_healthy 1 if the list passed its checks, 0 if not.
+    # TYPE reputon_list_healthy gauge
+    reputon_list_healthy{list="alpha-all",operator="Alpha",role="block",tier="A"} 1
+    reputon_list_healthy{list="gamma",operator="Gamma, Inc.",role="block",tier="C"} 0
+    # HELP reputon_operator_queries Queries sent to the operator, retries included.
+    # TYPE reputon_operator_queries gauge
+    reputon_operator_queries{operator="alpha"} 6
+    reputon_operator_queries{operator="beta"} 3
+    # HELP reputon_pairs_planned Pairs of target and list that were to be learnt.
+    # TYPE reputon_pairs_planned gauge
+    reputon_pairs_planned 18
+    # HELP reputon_pairs_answered Pairs of target and list that were learnt.
+    # TYPE reputon_pairs_answered gauge
+    reputon_pairs_answered 16
+    # HELP reputon_complete_ratio Answered over planned pairs.
+    # TYPE reputon_complete_ratio gauge
+    reputon_complete_ratio 0.8889
+    # HELP reputon_started_timestamp_seconds When the run started.
+    # TYPE reputon_started_timestamp_seconds gauge
+    reputon_started_timestamp_seconds 1795435200
+    # HELP reputon_finished_timestamp_seconds When the run ended.
+    # TYPE reputon_finished_timestamp_seconds gauge
+    reputon_finished_timestamp_seconds 1795435290
+    "#);
+    let mut out = Vec::new();
+    let odd = crate::targets::Domain::new("a\"b\nc.example").expect("labels may hold any octet");
+    let mut dossier = sample::dossier("example.org", &[("beta", sample::listed(Role::Block, Tier::B))]);
+    dossier.target = crate::targets::Target::Domain(odd);
+    feed(&mut PrometheusSink::new(&mut out), &[dossier]).expect("to memory");
+    let text = String::from_utf8(out).expect("UTF-8");
+    assert!(
+        text.contains(r#"{target="a\"b\\x0ac.example",tier="B"} 0.25"#),
+        "{text}"
+    );
+}
+
+#[test]
+fn reputons_are_for_targets_of_which_something_is_known() {
+    let text = written!(out => ReputonSink::new(&mut out));
+    let document: serde_json::Value = serde_json::from_str(&text).expect("valid");
+    assert_eq!(document["reputons"].as_array().expect("an array").len(), 3);
+    insta::assert_snapshot!(text, @r#"
+    {"application":"email-id","reputons":[
+    {"rater":"reputon","assertion":"spam","rated":"192.0.2.1","rating":0.0,"confidence":1.0,"sample-size":6,"generated":1795435200,"identity":"ipv4","sources":5},
+    {"rater":"reputon","assertion":"spam","rated":"192.0.2.7","rating":0.56,"confidence":0.9444,"sample-size":5,"generated":1795435200,"identity":"ipv4","sources":4},
+    {"rater":"reputon","assertion":"spam","rated":"2001:db8::1","rating":0.0,"confidence":0.3333,"sample-size":5,"generated":1795435200,"identity":"ipv6","sources":5}
+    ]}
+    "#);
+}
+
+#[test]
 fn the_table_opens_with_coverage_and_ends_with_what_to_do() {
     insta::assert_snapshot!(written!(out => TableSink::new(&mut out, 100, false)), @r"
     Coverage: 88.9 % of what was planned is known (16 of 18 pairs: 4 targets, 3 lists).
@@ -258,6 +378,9 @@ fn nothing_in_any_format_acts_on_a_terminal_or_forges_a_row() {
         written!(out => ListingsCsv::new(&mut out, true)),
         written!(out => TargetsCsv::new(&mut out)),
         written!(out => TableSink::new(&mut out, 80, false)),
+        written!(out => MarkdownSink::new(&mut out)),
+        written!(out => PrometheusSink::new(&mut out)),
+        written!(out => ReputonSink::new(&mut out)),
     ] {
         let bad = text
             .chars()

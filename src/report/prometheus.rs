@@ -1,0 +1,165 @@
+//! The Prometheus text format, for node_exporter's textfile collector.
+//!
+//! Every sample is a gauge of the last run, without a time of its own (the collector refuses those). Lists are few and
+//! each has its samples; targets are many, so only listed ones have a sample, at most [`TARGETS_MAX`].
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use crate::dnsxl::Tier;
+use crate::verdict::Verdict;
+
+use super::escape::visible;
+use super::record::{Health, ListRecord, rounded};
+use super::sink::{Judged, RunEnd, RunHead, Sink};
+use super::summary::Summary;
+
+/// Series of targets: more would burden the server that scrapes them.
+const TARGETS_MAX: usize = 1_000;
+
+/// Gauges of a run.
+#[derive(Debug)]
+pub struct PrometheusSink<W: Write> {
+    out: W,
+    summary: Summary,
+    listed: Vec<(String, Tier, f64)>,
+}
+
+impl<W: Write> PrometheusSink<W> {
+    /// A sink that writes to `out`.
+    pub fn new(out: W) -> PrometheusSink<W> {
+        PrometheusSink {
+            out,
+            summary: Summary::default(),
+            listed: Vec::new(),
+        }
+    }
+
+    /// One metric with its help, its type and its samples.
+    fn gauge<'v>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Vec<(&'static str, &'v str)>, f64)>,
+    ) -> io::Result<()> {
+        let mut text = format!("# HELP reputon_{name} {help}\n# TYPE reputon_{name} gauge\n");
+        for (labels, value) in samples {
+            let labels: Vec<String> = labels
+                .into_iter()
+                .map(|(label, value)| format!("{label}=\"{}\"", quoted(value)))
+                .collect();
+            let labels = if labels.is_empty() {
+                String::new()
+            } else {
+                format!("{{{}}}", labels.join(","))
+            };
+            writeln!(text, "reputon_{name}{labels} {value}").expect("writing to a string");
+        }
+        self.out.write_all(text.as_bytes())
+    }
+
+    fn lists(&mut self, lists: &[ListRecord]) -> io::Result<()> {
+        let of = |value: fn(&ListRecord) -> u64| lists.iter().map(move |list| named(list, value(list)));
+        self.gauge(
+            "list_listed",
+            "Targets that the list has an entry for.",
+            of(|list| list.listed),
+        )?;
+        self.gauge(
+            "list_unknown",
+            "Targets of which the list's answer is not known.",
+            of(|list| list.unknown),
+        )?;
+        self.gauge("list_asked", "Queries asked of the list.", of(|list| list.asked))?;
+        let checked = lists.iter().filter(|list| list.health != Health::Unchecked);
+        let healthy = checked.map(|list| named(list, u64::from(list.health == Health::Healthy)));
+        self.gauge("list_healthy", "1 if the list passed its checks, 0 if not.", healthy)
+    }
+}
+
+fn named(list: &ListRecord, value: u64) -> (Vec<(&'static str, &str)>, f64) {
+    (list_labels(list), value as f64)
+}
+
+fn list_labels(list: &ListRecord) -> Vec<(&'static str, &str)> {
+    vec![
+        ("list", &list.id),
+        ("operator", &list.operator),
+        ("role", list.role),
+        ("tier", list.tier),
+    ]
+}
+
+impl<W: Write> Sink for PrometheusSink<W> {
+    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn target(&mut self, judged: &Judged<'_>) -> io::Result<()> {
+        self.summary.add(judged);
+        if let Some(tier) = judged.judgement.hardest()
+            && self.listed.len() < TARGETS_MAX
+        {
+            self.listed.push((
+                judged.dossier.target.to_string(),
+                tier,
+                rounded(judged.judgement.rating),
+            ));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
+        let run = end.run;
+        let one = |value: f64| [(Vec::new(), value)];
+        let verdicts =
+            Verdict::ALL.map(|verdict| (vec![("verdict", verdict.as_str())], self.summary.with(verdict) as f64));
+        self.gauge("targets", "Targets by verdict.", verdicts)?;
+        let listed = std::mem::take(&mut self.listed);
+        let ratings = listed
+            .iter()
+            .map(|(target, tier, rating)| (vec![("target", target.as_str()), ("tier", tier.as_str())], *rating));
+        self.gauge("target_rating", "Rating of listed targets, 0 to 1 (RFC 7071).", ratings)?;
+        self.lists(end.lists)?;
+        let queries = run
+            .queries
+            .iter()
+            .map(|(operator, number)| (vec![("operator", operator.as_str())], *number as f64));
+        self.gauge(
+            "operator_queries",
+            "Queries sent to the operator, retries included.",
+            queries,
+        )?;
+        self.gauge(
+            "pairs_planned",
+            "Pairs of target and list that were to be learnt.",
+            one(run.planned as f64),
+        )?;
+        self.gauge(
+            "pairs_answered",
+            "Pairs of target and list that were learnt.",
+            one(run.answered as f64),
+        )?;
+        self.gauge(
+            "complete_ratio",
+            "Answered over planned pairs.",
+            one(rounded(run.complete)),
+        )?;
+        self.gauge(
+            "started_timestamp_seconds",
+            "When the run started.",
+            one(run.started.as_second() as f64),
+        )?;
+        self.gauge(
+            "finished_timestamp_seconds",
+            "When the run ended.",
+            one(run.finished.as_second() as f64),
+        )?;
+        self.out.flush()
+    }
+}
+
+/// A label's value: the format escapes backslash, quote and line feed (and `visible` has left no line feed).
+fn quoted(value: &str) -> String {
+    visible(value).replace('\\', "\\\\").replace('"', "\\\"")
+}
