@@ -14,6 +14,8 @@
 
 mod csv;
 mod escape;
+mod heat;
+mod html;
 mod json;
 mod markdown;
 mod nagios;
@@ -21,6 +23,8 @@ mod output;
 mod prometheus;
 mod record;
 mod reputon;
+#[cfg(test)]
+mod sample;
 mod sink;
 mod summary;
 mod table;
@@ -29,6 +33,7 @@ mod tests;
 
 pub use csv::{ListingsCsv, ListsCsv, TargetsCsv};
 pub use escape::{csv_cell, visible, visible_octets};
+pub use html::HtmlSink;
 pub use json::{JsonSink, JsonlSink};
 pub use markdown::MarkdownSink;
 pub use nagios::nagios_line;

@@ -2,6 +2,8 @@
 
 use crate::verdict::Tallied;
 
+use super::summary::several;
+
 /// The line for a finished run; `min_coverage` is a share from 0 to 1. The status is [`Tallied::nagios_status`].
 ///
 /// It holds numbers only: nothing from the network gets into it.
@@ -11,7 +13,7 @@ pub fn nagios_line(run: &Tallied, min_coverage: f64) -> String {
     let status = run.nagios_status(min_coverage).as_str();
     let unusable = run.hard.iter().filter(|(_, share)| *share < min_coverage).count();
     let hard = if unusable > 0 {
-        format!(", {unusable} tier-A lists not usable")
+        format!(", {} not usable", several(unusable as u64, "tier-A list"))
     } else {
         String::new()
     };
@@ -43,6 +45,6 @@ mod tests {
         insta::assert_snapshot!(nagios_line(&run, 0.9), @r"REPUTON CRITICAL - 3 of 256 targets listed (A 1, B 0, C 2), coverage 99.0 % | listed=3;0;;0;256 tier_a=1;;0;0 tier_b=0;;0;0 tier_c=2;0;;0 coverage=99.0%;90.0:;50:;0;100");
         run.hit = [0; 4];
         run.hard[0].1 = 0.2;
-        insta::assert_snapshot!(nagios_line(&run, 0.9), @r"REPUTON WARNING - 0 of 256 targets listed (A 0, B 0, C 0), coverage 99.0 %, 1 tier-A lists not usable | listed=0;0;;0;256 tier_a=0;;0;0 tier_b=0;;0;0 tier_c=0;0;;0 coverage=99.0%;90.0:;50:;0;100");
+        insta::assert_snapshot!(nagios_line(&run, 0.9), @r"REPUTON WARNING - 0 of 256 targets listed (A 0, B 0, C 0), coverage 99.0 %, 1 tier-A list not usable | listed=0;0;;0;256 tier_a=0;;0;0 tier_b=0;;0;0 tier_c=0;0;;0 coverage=99.0%;90.0:;50:;0;100");
     }
 }

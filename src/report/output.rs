@@ -13,6 +13,7 @@ use tempfile::{Builder, NamedTempFile};
 
 use super::csv::{ListingsCsv, ListsCsv, TargetsCsv};
 use super::escape::visible_octets;
+use super::html::HtmlSink;
 use super::json::{JsonSink, JsonlSink};
 use super::markdown::MarkdownSink;
 use super::prometheus::PrometheusSink;
@@ -127,9 +128,21 @@ impl Format {
         Ok(*format)
     }
 
+    /// The format that standard output is asked for by name: `table`, `jsonl`, `json`, `csv` or `md`.
+    pub fn of_name(name: &str) -> Option<Format> {
+        Some(match name {
+            "table" => Format::Table,
+            "jsonl" => Format::Jsonl,
+            "json" => Format::Json,
+            "csv" => Format::ListingsCsv,
+            "md" => Format::Markdown,
+            _ => return None,
+        })
+    }
+
     /// Whether this build writes it.
     pub fn is_built(self) -> bool {
-        !matches!(self, Format::Parquet | Format::Html)
+        !matches!(self, Format::Parquet)
     }
 
     /// A sink of this format. `spool` is a folder for temporary files; none: the system's.
@@ -146,10 +159,8 @@ impl Format {
             Format::ListingsCsv => Box::new(ListingsCsv::new(out, options.all_rows)),
             Format::TargetsCsv => Box::new(TargetsCsv::new(out)),
             Format::ListsCsv => Box::new(ListsCsv::new(out)),
-            Format::Json => Box::new(JsonSink::new(
-                out,
-                spool.map_or_else(tempfile::tempfile, tempfile::tempfile_in)?,
-            )),
+            Format::Json => Box::new(JsonSink::new(out, spool_in(spool)?)),
+            Format::Html => Box::new(HtmlSink::new(out, spool_in(spool)?)),
             Format::Jsonl => Box::new(JsonlSink::new(out)),
             Format::Markdown => Box::new(MarkdownSink::new(out)),
             Format::Prometheus => Box::new(PrometheusSink::new(out)),
@@ -259,6 +270,10 @@ impl Output {
     }
 }
 
+fn spool_in(folder: Option<&Path>) -> io::Result<File> {
+    folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in)
+}
+
 /// A temporary file that becomes an ordinary one: as readable as the umask lets it be.
 fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
@@ -292,5 +307,118 @@ impl Sink for Outputs {
             result = result.and(finished.map_err(|error| output.named(error)));
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{dossiers, feed};
+    use super::*;
+
+    #[test]
+    fn files_appear_at_the_end_and_a_folder_gets_the_set() {
+        let folder = tempfile::tempdir().expect("a place for temporary files");
+        let (one, set) = (folder.path().join("one.jsonl"), folder.path().join("set"));
+        std::fs::create_dir(&set).expect("an empty folder");
+        std::fs::write(&one, "old").expect("writable");
+        let names = |place: &std::path::Path| -> Vec<String> {
+            let entries = std::fs::read_dir(place).expect("readable");
+            let mut names: Vec<String> = entries
+                .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        let mut outputs = Outputs::open(&[one.clone(), set.clone()], &Options::default()).expect("writable");
+        assert_eq!(std::fs::read_to_string(&one).expect("there"), "old");
+        feed(&mut outputs, &dossiers()).expect("writable");
+        let text = std::fs::read_to_string(&one).expect("there");
+        let mut expected = Vec::new();
+        feed(&mut JsonlSink::new(&mut expected), &dossiers()).expect("to memory");
+        assert_eq!(text.as_bytes(), expected);
+        assert_eq!(names(folder.path()), ["one.jsonl", "set"], "no temporary file is left");
+        for wanted in [
+            "report.csv",
+            "report.targets.csv",
+            "report.lists.csv",
+            "report.json",
+            "report.jsonl",
+        ] {
+            assert!(names(&set).contains(&wanted.to_owned()), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn outputs_that_are_dropped_leave_the_old_file() {
+        let folder = tempfile::tempdir().expect("a place for temporary files");
+        let path = folder.path().join("one.csv");
+        std::fs::write(&path, "old").expect("writable");
+        drop(Outputs::open(std::slice::from_ref(&path), &Options::default()).expect("writable"));
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "old");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+
+    fn open_error(path: &str) -> OutputError {
+        let opened = Outputs::open(&[PathBuf::from(path)], &Options::default());
+        opened.err().expect("it cannot be written")
+    }
+
+    #[test]
+    fn bad_paths_are_found_before_the_run_and_name_the_mend() {
+        insta::assert_snapshot!(open_error("report.xlsx"), @r"cannot tell the format of report.xlsx: name it by its suffix, one of .targets.csv, .lists.csv, .csv, .reputon.json, .jsonl, .json, .md, .prom, .html, .parquet");
+        insta::assert_snapshot!(open_error("report.parquet"), @r"cannot write report.parquet: this build does not write Parquet; choose another suffix");
+        let hostile = open_error("a\u{1b}[2J.exe").to_string();
+        assert!(
+            hostile.starts_with("cannot tell the format of a\\x1b[2J.exe: "),
+            "{hostile}"
+        );
+        let missing = open_error("/no-such-folder/report.csv").to_string();
+        assert!(
+            missing.starts_with("cannot write /no-such-folder/report.csv: "),
+            "{missing}"
+        );
+        assert!(
+            missing.ends_with("; make its folder, or name a place you may write to"),
+            "{missing}"
+        );
+        let folder = tempfile::tempdir().expect("a place for temporary files");
+        let path = folder.path().join("x.csv");
+        let twice = Outputs::open(&[path.clone(), path], &Options::default());
+        assert!(matches!(twice.err(), Some(OutputError::Twice(_))));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_written_to_and_a_link_is_followed() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().expect("a place for temporary files");
+        let (real, link) = (folder.path().join("real.csv"), folder.path().join("link.csv"));
+        std::fs::write(&real, "old").expect("writable");
+        symlink(&real, &link).expect("writable");
+        let null = folder.path().join("null.jsonl");
+        symlink("/dev/null", &null).expect("writable");
+        let mut outputs = Outputs::open(&[link.clone(), null.clone()], &Options::default()).expect("writable");
+        feed(&mut outputs, &dossiers()).expect("writable");
+        assert!(std::fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert!(
+            std::fs::read_to_string(&real)
+                .expect("there")
+                .starts_with("target,list,")
+        );
+        assert!(
+            !std::fs::metadata("/dev/null").expect("there").is_file(),
+            "the device is still a device"
+        );
+    }
+
+    #[test]
+    fn every_suffix_is_told_from_the_others() {
+        for (suffix, format) in SUFFIXES {
+            let path = PathBuf::from(format!("/some.where/Name.V2{}", suffix.to_uppercase()));
+            assert_eq!(Format::of_path(&path).expect("known"), format);
+        }
+        assert!(Format::of_path(Path::new("csv")).is_err());
+        assert_eq!(Format::of_name("md"), Some(Format::Markdown));
+        assert_eq!(Format::of_name("html"), None);
     }
 }

@@ -1,118 +1,22 @@
 //! The sinks by snapshot: one sample run, hostile text included, written by each of them.
 
 use std::io::{self, Cursor, Write};
-use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::dnsxl::{Cause, Observation, Reason, Role, Tier};
-use crate::dossier::{Dossier, Finding, Severity};
-use crate::verdict::{Judge, Weights, sample};
+use crate::dnsxl::{Role, Tier};
+use crate::dossier::Dossier;
+use crate::verdict::sample;
 
 use super::csv::{ListingsCsv, ListsCsv, TargetsCsv};
+use super::html::HtmlSink;
 use super::json::{JsonSink, JsonlSink};
 use super::markdown::MarkdownSink;
-use super::output::{Options, OutputError, Outputs};
 use super::prometheus::PrometheusSink;
-use super::record::{Health, ListRecord, RunRecord};
 use super::reputon::ReputonSink;
-use super::sink::{Judged, RunEnd, RunHead, Sink};
+use super::sample::{HOSTILE, dossiers, feed};
+use super::sink::Sink;
 use super::table::TableSink;
-
-const HOSTILE: &str = "=HYPERLINK(\"http://evil.example\")\r\n192.0.2.9,forged\u{1b}[2J\u{202e}\u{2028}<script>";
-
-fn moment(second: i64) -> jiff::Timestamp {
-    jiff::Timestamp::from_second(1_795_435_200 + second).expect("a moment of 2026")
-}
-
-fn dossiers() -> Vec<Dossier> {
-    let clean = sample::dossier("192.0.2.1", &[]);
-    let mut listed = sample::dossier(
-        "192.0.2.7",
-        &[
-            ("alpha-all", sample::listed_why(Role::Block, Tier::A, Some(HOSTILE))),
-            ("beta", sample::listed(Role::Block, Tier::B)),
-            ("gamma", Observation::Unknown(Cause::Timeout)),
-            ("delta-white", sample::listed(Role::Allow, Tier::W)),
-        ],
-    );
-    listed.stages = vec![
-        ("rdns", json!({"ptr": ["mail.example.org", "@evil"], "iprev": "pass"})),
-        ("spf", json!({"result": "pass"})),
-    ];
-    listed.findings = vec![Finding {
-        stage: "spf".into(),
-        severity: Severity::Warning,
-        code: "spf_plus_all".into(),
-        text: "anybody may send\u{1b}[31m".into(),
-        mend: Some("end the record with -all".into()),
-        via: None,
-    }];
-    let mut special = sample::dossier("10.0.0.1", &[]);
-    special.special_use = Some("private");
-    for observed in &mut special.observations {
-        observed.observation = Observation::NotAsked(Reason::SpecialUse);
-    }
-    let mut revised = sample::dossier("2001:db8::1", &[("alpha-all", Observation::Unknown(Cause::Refused))]);
-    revised.revision = 2;
-    vec![clean, listed, special, revised]
-}
-
-fn run_record() -> RunRecord {
-    RunRecord {
-        started: moment(0),
-        finished: moment(90),
-        version: "0.1.0".into(),
-        catalogue: "c0ffee".into(),
-        resolvers: vec!["127.0.0.1:53".into()],
-        targets: 4,
-        planned: 18,
-        asked: 20,
-        answered: 16,
-        retried: 3,
-        folded: 3,
-        pruned: 0,
-        complete: 16.0 / 18.0,
-        queries: [("alpha".to_owned(), 6), ("beta".to_owned(), 3)].into(),
-    }
-}
-
-fn list_records() -> Vec<ListRecord> {
-    let catalogue = sample::catalogue();
-    let mut lists: Vec<ListRecord> = ["alpha-all", "beta", "gamma"]
-        .iter()
-        .map(|id| ListRecord::new(&catalogue, sample::index(id)))
-        .collect();
-    lists[0].health = Health::Healthy;
-    (lists[0].asked, lists[0].listed) = (4, 1);
-    lists[2].health = Health::Unhealthy;
-    lists[2].cause = Some("lists_everything".into());
-    lists
-}
-
-/// Feeds a whole run to a sink.
-fn feed(sink: &mut dyn Sink, dossiers: &[Dossier]) -> io::Result<()> {
-    let catalogue = sample::catalogue();
-    let judge = Judge::new(&catalogue, Weights::default());
-    let started = moment(0);
-    sink.begin(&RunHead {
-        catalogue: &catalogue,
-        started,
-    })?;
-    for dossier in dossiers {
-        let judgement = judge.judge(dossier);
-        sink.target(&Judged {
-            catalogue: &catalogue,
-            dossier,
-            judgement: &judgement,
-        })?;
-    }
-    sink.finish(&RunEnd {
-        catalogue: &catalogue,
-        run: &run_record(),
-        lists: &list_records(),
-    })
-}
 
 macro_rules! written {
     ($out:ident => $sink:expr) => {{
@@ -314,6 +218,29 @@ fn reputons_are_for_targets_of_which_something_is_known() {
 }
 
 #[test]
+fn html_is_one_closed_page() {
+    let text = written!(out => HtmlSink::new(&mut out, Cursor::new(Vec::new())));
+    assert!(text.starts_with("<!DOCTYPE html>") && text.ends_with("</html>\n"));
+    assert_eq!(text.matches("<script").count(), 1, "only the page's own");
+    assert!(
+        text.contains("forged\\x1b[2J\\u{202e}\\u{2028}&#60;script&#62;"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("style=") && !text.contains("src=") && !text.contains("<link"),
+        "nothing inline, nothing loaded"
+    );
+    for link in text.split("href=\"").skip(1) {
+        assert!(
+            link.starts_with("#t-192.0.2.7\"")
+                || link.starts_with("https://alpha.example/remove?q=192.0.2.7&#38;x=1\""),
+            "{link}"
+        );
+    }
+    assert!(text.contains("id=\"t-192.0.2.7\""));
+}
+
+#[test]
 fn the_table_opens_with_coverage_and_ends_with_what_to_do() {
     insta::assert_snapshot!(written!(out => TableSink::new(&mut out, 100, false)), @r"
     Coverage: 88.9 % of what was planned is known (16 of 18 pairs: 4 targets, 3 lists).
@@ -379,6 +306,7 @@ fn nothing_in_any_format_acts_on_a_terminal_or_forges_a_row() {
         written!(out => TargetsCsv::new(&mut out)),
         written!(out => TableSink::new(&mut out, 80, false)),
         written!(out => MarkdownSink::new(&mut out)),
+        written!(out => HtmlSink::new(&mut out, Cursor::new(Vec::new()))),
         written!(out => PrometheusSink::new(&mut out)),
         written!(out => ReputonSink::new(&mut out)),
     ] {
@@ -413,74 +341,4 @@ fn a_broken_pipe_keeps_its_kind() {
         let error = feed(&mut *sink, &dossiers()).expect_err("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
-}
-
-#[test]
-fn files_appear_at_the_end_and_a_folder_gets_the_set() {
-    let folder = tempfile::tempdir().expect("a place for temporary files");
-    let (one, set) = (folder.path().join("one.jsonl"), folder.path().join("set"));
-    std::fs::create_dir(&set).expect("an empty folder");
-    std::fs::write(&one, "old").expect("writable");
-    let names = |place: &std::path::Path| -> Vec<String> {
-        let entries = std::fs::read_dir(place).expect("readable");
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    };
-    let mut outputs = Outputs::open(&[one.clone(), set.clone()], &Options::default()).expect("writable");
-    assert_eq!(std::fs::read_to_string(&one).expect("there"), "old");
-    feed(&mut outputs, &dossiers()).expect("writable");
-    let text = std::fs::read_to_string(&one).expect("there");
-    assert_eq!(text, written!(out => JsonlSink::new(&mut out)));
-    assert_eq!(names(folder.path()), ["one.jsonl", "set"], "no temporary file is left");
-    for wanted in [
-        "report.csv",
-        "report.targets.csv",
-        "report.lists.csv",
-        "report.json",
-        "report.jsonl",
-    ] {
-        assert!(names(&set).contains(&wanted.to_owned()), "{wanted}");
-    }
-}
-
-#[test]
-fn outputs_that_are_dropped_leave_the_old_file() {
-    let folder = tempfile::tempdir().expect("a place for temporary files");
-    let path = folder.path().join("one.csv");
-    std::fs::write(&path, "old").expect("writable");
-    drop(Outputs::open(std::slice::from_ref(&path), &Options::default()).expect("writable"));
-    assert_eq!(std::fs::read_to_string(&path).expect("there"), "old");
-    assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1);
-}
-
-fn open_error(path: &str) -> OutputError {
-    let opened = Outputs::open(&[PathBuf::from(path)], &Options::default());
-    opened.err().expect("it cannot be written")
-}
-
-#[test]
-fn bad_paths_are_found_before_the_run_and_name_the_mend() {
-    insta::assert_snapshot!(open_error("report.xlsx"), @r"cannot tell the format of report.xlsx: name it by its suffix, one of .targets.csv, .lists.csv, .csv, .reputon.json, .jsonl, .json, .md, .prom, .html, .parquet");
-    insta::assert_snapshot!(open_error("report.parquet"), @r"cannot write report.parquet: this build does not write Parquet; choose another suffix");
-    let hostile = open_error("a\u{1b}[2J.exe").to_string();
-    assert!(
-        hostile.starts_with("cannot tell the format of a\\x1b[2J.exe: "),
-        "{hostile}"
-    );
-    let missing = open_error("/no-such-folder/report.csv").to_string();
-    assert!(
-        missing.starts_with("cannot write /no-such-folder/report.csv: "),
-        "{missing}"
-    );
-    assert!(
-        missing.ends_with("; make its folder, or name a place you may write to"),
-        "{missing}"
-    );
-    let folder = tempfile::tempdir().expect("a place for temporary files");
-    let path = folder.path().join("x.csv");
-    let twice = Outputs::open(&[path.clone(), path], &Options::default());
-    assert!(matches!(twice.err(), Some(OutputError::Twice(_))));
 }
