@@ -21,7 +21,7 @@ pub fn registrable_registry(name: &Name) -> Option<Name> {
     while suffix.typ() == Some(psl::Type::Private) {
         let (_, parent) = std::str::from_utf8(suffix.as_bytes()).ok()?.split_once('.')?;
         let at = text.len() - parent.len();
-        suffix = psl::suffix(text[at..].as_bytes())?;
+        suffix = psl::suffix(&text.as_bytes()[at..])?;
     }
     let labels = 1 + suffix.as_bytes().split(|&octet| octet == b'.').count();
     let all: Vec<&str> = text.split('.').collect();

@@ -5,6 +5,7 @@
 //! `smtp`.
 
 mod ask;
+pub mod dkim;
 mod domain;
 pub mod escape;
 mod finding;
