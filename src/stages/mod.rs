@@ -6,6 +6,7 @@
 
 mod ask;
 pub mod dkim;
+pub mod dmarc;
 mod domain;
 pub mod escape;
 mod finding;

@@ -83,6 +83,11 @@ pub async fn dkim(
         let mend = "remove the wildcard TXT record, or guessed selectors mean nothing";
         findings.push(Finding::info(STAGE, "dkim_wildcard", text).mend(mend));
     }
+    let silent = asked
+        .iter()
+        .zip(&found)
+        .filter(|((_, guessed, _), found)| *guessed && matches!(found, Known::Unknown(_)))
+        .count();
     let mut selectors = Vec::new();
     for ((selector, guessed, name), found) in asked.iter().zip(found) {
         let only_wildcard =
@@ -98,7 +103,11 @@ pub async fn dkim(
         selectors.extend(ask.judge(found, &mut findings));
     }
     if selectors.is_empty() && guess {
-        let text = format!("no DKIM key of {domain} was found at {} common selectors", COMMON.len());
+        let asked = COMMON.len();
+        let text = match silent {
+            0 => format!("no DKIM key of {domain} was found at {asked} common selectors"),
+            _ => format!("no DKIM key of {domain} was found; of {asked} common selectors {silent} are not known"),
+        };
         let mend = "give the selector that the mail is signed with (s= in its DKIM-Signature)";
         findings.push(Finding::info(STAGE, "dkim_none_guessed", text).mend(mend));
     }
