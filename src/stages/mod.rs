@@ -4,13 +4,16 @@
 //! [`Finding`]s for people. A record that cannot be read is a finding, never an absence. No stage opens a socket but
 //! `smtp`.
 
+pub mod abuse;
 mod ask;
+pub mod asn;
 pub mod dkim;
 pub mod dmarc;
 mod domain;
 pub mod escape;
 mod finding;
 pub mod mx;
+pub mod policies;
 pub mod rdns;
 pub mod taglist;
 #[cfg(test)]
