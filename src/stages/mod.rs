@@ -15,9 +15,12 @@ mod finding;
 pub mod mx;
 pub mod policies;
 pub mod rdns;
+mod run;
+pub mod smtp;
 pub mod taglist;
 #[cfg(test)]
 mod testing;
 
 pub use domain::{registrable, registrable_registry};
 pub use finding::{Finding, Severity};
+pub use run::{Explained, Stage, StageOptions, Stages, UnknownStage, explain};

@@ -79,6 +79,11 @@ impl Rdns {
         first.map(|name| &name.wire)
     }
 
+    /// All names that were followed.
+    pub fn all_names(&self) -> impl Iterator<Item = &Name> {
+        self.names.iter().map(|name| &name.wire)
+    }
+
     /// The registrable domain of that name.
     pub fn related_domain(&self) -> Option<Name> {
         self.name().and_then(registrable)

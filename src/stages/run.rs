@@ -1,0 +1,417 @@
+//! All stages of one target: which ones apply to its kind, asked together, their records and findings in a fixed order.
+//!
+//! ```text
+//! address → rdns, asn, abuse, smtp → domain of its name → mx, dmarc, …   (findings with `via`)
+//! domain  → mx, dkim, dmarc, mta-sts, tls-rpt, bimi
+//! ```
+//!
+//! What is found through the name of an address concerns a related domain, not the address: its findings carry `via`.
+//! Whoever drives the future bounds its time; each stage bounds its questions.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::ask::together;
+use super::finding::Finding;
+use super::policies::{Kind, published};
+use super::rdns::Rdns;
+use super::{abuse, asn, dkim, dmarc, mx, rdns, smtp};
+use crate::exchange::Resolver;
+use crate::targets::Target;
+use crate::wire::Name;
+
+/// One stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// The names of an address.
+    Rdns,
+    /// Who takes a domain's mail.
+    Mx,
+    /// Who may send for a domain.
+    Spf,
+    /// A domain's signing keys.
+    Dkim,
+    /// A domain's policy.
+    Dmarc,
+    /// A domain's TLS policy for incoming mail.
+    MtaSts,
+    /// Where reports about TLS go.
+    TlsRpt,
+    /// A domain's logo.
+    Bimi,
+    /// Who announces an address.
+    Asn,
+    /// Who takes complaints about an address.
+    Abuse,
+    /// What answers at port 25.
+    Smtp,
+}
+
+impl Stage {
+    /// All stages, in the order of records.
+    pub const ALL: [Stage; 11] = [
+        Stage::Rdns,
+        Stage::Mx,
+        Stage::Spf,
+        Stage::Dkim,
+        Stage::Dmarc,
+        Stage::MtaSts,
+        Stage::TlsRpt,
+        Stage::Bimi,
+        Stage::Asn,
+        Stage::Abuse,
+        Stage::Smtp,
+    ];
+
+    /// The stage's name on the command line and in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Rdns => rdns::STAGE,
+            Stage::Mx => mx::STAGE,
+            Stage::Spf => "spf",
+            Stage::Dkim => dkim::STAGE,
+            Stage::Dmarc => dmarc::STAGE,
+            Stage::MtaSts => Kind::MtaSts.stage(),
+            Stage::TlsRpt => Kind::TlsRpt.stage(),
+            Stage::Bimi => Kind::Bimi.stage(),
+            Stage::Asn => asn::STAGE,
+            Stage::Abuse => abuse::STAGE,
+            Stage::Smtp => smtp::STAGE,
+        }
+    }
+}
+
+/// A choice of stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stages(u16);
+
+/// A word that names no stage.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{0}\" is not a stage; stages are rdns, mx, spf, dkim, dmarc, mta-sts, tls-rpt, bimi, asn, abuse, smtp, or all, none"
+)]
+pub struct UnknownStage(String);
+
+impl Stages {
+    /// No stage.
+    pub const NONE: Stages = Stages(0);
+
+    /// Every stage, smtp too.
+    pub fn all() -> Stages {
+        Stage::ALL.into_iter().fold(Stages::NONE, Stages::with)
+    }
+
+    /// The choice with one more.
+    #[must_use]
+    pub fn with(self, stage: Stage) -> Stages {
+        Stages(self.0 | 1 << stage as u16)
+    }
+
+    /// The choice without one.
+    #[must_use]
+    pub fn without(self, stage: Stage) -> Stages {
+        Stages(self.0 & !(1 << stage as u16))
+    }
+
+    /// Whether a stage is chosen.
+    pub fn has(self, stage: Stage) -> bool {
+        self.0 & 1 << stage as u16 != 0
+    }
+
+    /// Whether no stage is chosen.
+    pub fn is_empty(self) -> bool {
+        self == Stages::NONE
+    }
+}
+
+impl Default for Stages {
+    /// All that only ask the name system: all but smtp.
+    fn default() -> Stages {
+        Stages::all().without(Stage::Smtp)
+    }
+}
+
+impl std::str::FromStr for Stages {
+    type Err = UnknownStage;
+
+    /// Reads names with commas between them; `all` (but smtp) and `none` are names too.
+    fn from_str(text: &str) -> Result<Stages, UnknownStage> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .try_fold(Stages::NONE, |stages, word| match word {
+                "none" => Ok(stages),
+                "all" | "default" => Ok(Stages(stages.0 | Stages::default().0)),
+                _ => {
+                    let stage = Stage::ALL.into_iter().find(|stage| stage.as_str() == word);
+                    stage
+                        .map(|stage| stages.with(stage))
+                        .ok_or_else(|| UnknownStage(word.to_owned()))
+                }
+            })
+    }
+}
+
+/// What the stages need to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageOptions {
+    /// Selectors that the domain is known to sign with.
+    pub dkim_selectors: Vec<String>,
+    /// Whether common selectors are tried too.
+    pub dkim_guess: bool,
+    /// Whether the domain of an address's name is looked into.
+    pub related: bool,
+    /// How to connect to port 25.
+    pub smtp: smtp::Options,
+}
+
+impl Default for StageOptions {
+    fn default() -> StageOptions {
+        StageOptions {
+            dkim_selectors: Vec::new(),
+            dkim_guess: true,
+            related: true,
+            smtp: smtp::Options::default(),
+        }
+    }
+}
+
+/// What the stages found: records under the stages' names, in the order of [`Stage::ALL`], and findings in that order.
+pub type Explained = (Vec<(&'static str, Value)>, Vec<Finding>);
+
+/// Asks all chosen stages that apply to a target.
+pub async fn explain(resolver: &dyn Resolver, target: &Target, which: Stages, options: &StageOptions) -> Explained {
+    let run = Run {
+        resolver,
+        which,
+        options,
+    };
+    let mut parts = match target {
+        Target::Domain(domain) => run.domain(domain.to_name(), None, true).await,
+        Target::Ip4(_) | Target::Ip6(_) => match target.address() {
+            Some(address) => run.address(address).await,
+            None => Vec::new(),
+        },
+    };
+    parts.sort_by_key(|part| part.stage);
+    let mut explained: Explained = (Vec::new(), Vec::new());
+    for part in parts {
+        explained.0.push((part.stage.as_str(), part.record));
+        explained.1.extend(part.findings);
+    }
+    explained
+}
+
+/// One stage's share.
+struct Part {
+    stage: Stage,
+    record: Value,
+    findings: Vec<Finding>,
+}
+
+type PartFuture<'a> = Pin<Box<dyn Future<Output = Option<Part>> + 'a>>;
+
+struct Run<'a> {
+    resolver: &'a dyn Resolver,
+    which: Stages,
+    options: &'a StageOptions,
+}
+
+impl<'a> Run<'a> {
+    async fn address(&self, address: IpAddr) -> Vec<Part> {
+        let (named, others) = tokio::join!(self.named(address), async {
+            together([
+                self.part(Stage::Asn, asn::asn(self.resolver, address)),
+                self.part(Stage::Abuse, abuse::abuse(self.resolver, address)),
+            ])
+            .await
+        });
+        named.into_iter().chain(others.into_iter().flatten()).collect()
+    }
+
+    /// What needs the address's name: the related domain, and the name that a mail server should greet with.
+    async fn named(&self, address: IpAddr) -> Vec<Part> {
+        let related_wanted = self.options.related && RELATED.iter().any(|stage| self.which.has(*stage));
+        if !self.which.has(Stage::Rdns) && !self.which.has(Stage::Smtp) && !related_wanted {
+            return Vec::new();
+        }
+        let (rdns, findings) = rdns::rdns(self.resolver, address).await;
+        let domain = rdns.related_domain().filter(|_| related_wanted);
+        let related = async {
+            match domain {
+                Some(domain) => self.related(domain, address).await,
+                None => Vec::new(),
+            }
+        };
+        let (mut parts, greeting) = tokio::join!(related, self.greeting(address, &rdns));
+        parts.extend(greeting);
+        if self.which.has(Stage::Rdns) {
+            parts.push(part(Stage::Rdns, &rdns, findings));
+        }
+        parts
+    }
+
+    async fn related(&self, domain: Name, address: IpAddr) -> Vec<Part> {
+        let via = domain.to_string();
+        let mut parts = self.domain(domain, Some(address), false).await;
+        for finding in parts.iter_mut().flat_map(|part| &mut part.findings) {
+            finding.via = Some(via.clone());
+        }
+        parts
+    }
+
+    async fn greeting(&self, address: IpAddr, rdns: &Rdns) -> Option<Part> {
+        let names: Option<Vec<Name>> = rdns.unknown.is_none().then(|| rdns.all_names().cloned().collect());
+        self.part(
+            Stage::Smtp,
+            smtp::smtp(self.resolver, address, names.as_deref(), &self.options.smtp),
+        )
+        .await
+    }
+
+    /// The stages of a domain; those that make no sense for a related one only if it is the target itself.
+    async fn domain(&self, domain: Name, address: Option<IpAddr>, itself: bool) -> Vec<Part> {
+        let (resolver, options) = (self.resolver, self.options);
+        let mut parts = vec![
+            self.part(Stage::Mx, mx::mx(resolver, &domain, address)),
+            self.part(Stage::Dmarc, dmarc::dmarc(resolver, &domain)),
+        ];
+        if itself {
+            let dkim = dkim::dkim(resolver, &domain, &options.dkim_selectors, options.dkim_guess);
+            parts.push(self.part(Stage::Dkim, dkim));
+            parts.push(self.part(Stage::MtaSts, published(resolver, &domain, Kind::MtaSts)));
+            parts.push(self.part(Stage::TlsRpt, published(resolver, &domain, Kind::TlsRpt)));
+            parts.push(self.part(Stage::Bimi, published(resolver, &domain, Kind::Bimi)));
+        }
+        together(parts).await.into_iter().flatten().collect()
+    }
+
+    /// A stage's future, or nothing if the stage is not chosen.
+    fn part<'f, T: Serialize>(
+        &self,
+        stage: Stage,
+        found: impl Future<Output = (T, Vec<Finding>)> + 'f,
+    ) -> PartFuture<'f>
+    where
+        'a: 'f,
+    {
+        let wanted = self.which.has(stage);
+        Box::pin(async move {
+            if !wanted {
+                return None;
+            }
+            let (record, findings) = found.await;
+            Some(part(stage, &record, findings))
+        })
+    }
+}
+
+/// The stages that look into the domain of an address's name.
+const RELATED: [Stage; 3] = [Stage::Mx, Stage::Spf, Stage::Dmarc];
+
+fn part(stage: Stage, record: &impl Serialize, findings: Vec<Finding>) -> Part {
+    Part {
+        stage,
+        record: serde_json::to_value(record).expect("records have text keys and plain values"),
+        findings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::testing::{World, ip};
+    use crate::targets::Domain;
+
+    fn world() -> World {
+        World::new()
+            .ptr("192.0.2.7", "mail.example.org")
+            .a("mail.example.org", "192.0.2.7")
+            .mx("example.org", 10, "mail.example.org")
+            .txt(
+                "2.0.192.origin.asn.cymru.com",
+                "64496 | 192.0.2.0/24 | US | arin | 2009-01-01",
+            )
+            .txt("0.2.0.192.abuse-contacts.abusix.zone", "abuse@example.net")
+    }
+
+    fn keys(explained: &Explained) -> Vec<&'static str> {
+        explained.0.iter().map(|(key, _)| *key).collect()
+    }
+
+    async fn address(world: &World, which: Stages) -> Explained {
+        let IpAddr::V4(address) = ip("192.0.2.7") else {
+            panic!("an IPv4 address")
+        };
+        explain(world, &Target::Ip4(address), which, &StageOptions::default()).await
+    }
+
+    async fn domain(world: &World, which: Stages) -> Explained {
+        let target = Target::Domain(Domain::new("example.org").expect("a domain"));
+        explain(world, &target, which, &StageOptions::default()).await
+    }
+
+    #[tokio::test]
+    async fn an_address_brings_its_domain_along() {
+        let explained = address(&world(), Stages::default()).await;
+        assert_eq!(keys(&explained), ["rdns", "mx", "dmarc", "asn", "abuse"]);
+        assert_eq!(explained.0[1].1["includes_target"], true);
+        let about_domain = explained.1.iter().filter(|finding| finding.stage == "dmarc");
+        assert!(about_domain.clone().count() > 0);
+        assert!(
+            about_domain
+                .clone()
+                .all(|finding| finding.via.as_deref() == Some("example.org"))
+        );
+        assert!(
+            explained
+                .1
+                .iter()
+                .filter(|finding| finding.stage == "rdns")
+                .all(|finding| finding.via.is_none())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_domain_has_its_own_stages() {
+        let explained = domain(&world(), Stages::default()).await;
+        assert_eq!(keys(&explained), ["mx", "dkim", "dmarc", "mta-sts", "tls-rpt", "bimi"]);
+        assert!(explained.1.iter().all(|finding| finding.via.is_none()));
+    }
+
+    #[tokio::test]
+    async fn only_chosen_stages_ask() {
+        let world = world();
+        assert_eq!(address(&world, Stages::NONE).await, (vec![], vec![]));
+        assert_eq!(domain(&world, Stages::NONE).await, (vec![], vec![]));
+        assert!(world.asked().is_empty());
+        let explained = address(&world, "asn".parse().expect("a stage")).await;
+        assert_eq!(keys(&explained), ["asn"]);
+        assert!(world.asked().iter().all(|asked| asked.contains("cymru")));
+    }
+
+    #[tokio::test]
+    async fn an_empty_world_gives_records_of_every_stage() {
+        let explained = address(&World::new(), Stages::default()).await;
+        assert_eq!(keys(&explained), ["rdns", "asn", "abuse"]);
+        let explained = domain(&World::new(), Stages::default()).await;
+        assert_eq!(explained.0.len(), 6);
+        assert!(explained.1.iter().all(|finding| !finding.text.is_empty()));
+    }
+
+    #[test]
+    fn choices_are_read_and_mistakes_named() {
+        let stages: Stages = "rdns, mta-sts,smtp".parse().expect("stages");
+        assert!(
+            stages.has(Stage::Rdns) && stages.has(Stage::MtaSts) && stages.has(Stage::Smtp) && !stages.has(Stage::Mx)
+        );
+        assert_eq!("none".parse(), Ok(Stages::NONE));
+        assert!(!"all".parse::<Stages>().expect("stages").has(Stage::Smtp));
+        let error = "rdns,ptr".parse::<Stages>().expect_err("not a stage");
+        assert!(error.to_string().contains("\"ptr\""));
+    }
+}
