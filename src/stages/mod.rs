@@ -17,6 +17,7 @@ pub mod policies;
 pub mod rdns;
 mod run;
 pub mod smtp;
+pub mod spf;
 pub mod taglist;
 #[cfg(test)]
 mod testing;

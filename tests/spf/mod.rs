@@ -1,0 +1,136 @@
+//! Zones as the SPF tests' JSON has them, and a resolver over one.
+//!
+//! The format is described in `scripts/fetch-spf-suite`. Nothing waits here, so a future is ready when first polled.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use reputon::exchange::{CNAME_HOPS_MAX, Lookup, LookupFuture, Resolver};
+use reputon::wire::{Answer, Name, Rcode, Rdata, Record, Rtype};
+use serde::{Deserialize, Serialize};
+
+/// Names and their records.
+pub(crate) type Zone = HashMap<String, Records>;
+
+/// The records of one name.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE", default)]
+pub(crate) struct Records {
+    pub(crate) a: Vec<String>,
+    pub(crate) aaaa: Vec<String>,
+    pub(crate) mx: Vec<(u16, String)>,
+    pub(crate) ptr: Vec<String>,
+    pub(crate) cname: Vec<String>,
+    /// Each character is one octet.
+    pub(crate) txt: Vec<Vec<String>>,
+    /// Questions for what is not here get no answer.
+    pub(crate) timeout: bool,
+}
+
+/// Where the suite and pyspf are, as `scripts/fetch-spf-suite` leaves them.
+pub(crate) fn suite_path() -> PathBuf {
+    let given = std::env::var_os("REPUTON_SPF_SUITE").map(PathBuf::from);
+    let path = given.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/spf-suite/suite.json"));
+    assert!(
+        path.is_file(),
+        "{} is missing: run scripts/fetch-spf-suite, or set REPUTON_SPF_SUITE to its suite.json",
+        path.display()
+    );
+    path
+}
+
+/// A resolver over a zone.
+pub(crate) struct ZoneResolver {
+    names: HashMap<Name, Records>,
+}
+
+impl ZoneResolver {
+    pub(crate) fn new(zone: &Zone) -> ZoneResolver {
+        let names = zone.iter().map(|(name, records)| (to_name(name), records.clone()));
+        ZoneResolver { names: names.collect() }
+    }
+
+    fn find(&self, asked: Name, rtype: Rtype) -> Lookup {
+        let mut owner = asked;
+        for _ in 0..=CNAME_HOPS_MAX {
+            let Some(records) = self.names.get(&owner) else {
+                return Lookup::NxDomain;
+            };
+            let data = records.of(rtype);
+            if !data.is_empty() {
+                let record = |data| Record {
+                    name: owner.clone(),
+                    ttl: 60,
+                    data,
+                };
+                return Lookup::Found(Answer {
+                    records: data.into_iter().map(record).collect(),
+                    ..Answer::default()
+                });
+            }
+            match records.cname.first() {
+                Some(target) => owner = to_name(target),
+                None if records.timeout => return Lookup::Silent,
+                None => return Lookup::NoData,
+            }
+        }
+        Lookup::Failed(Rcode::SERVFAIL)
+    }
+}
+
+impl Resolver for ZoneResolver {
+    fn lookup(&self, name: Name, rtype: Rtype) -> LookupFuture<'_> {
+        Box::pin(std::future::ready(self.find(name, rtype)))
+    }
+}
+
+impl Records {
+    fn of(&self, rtype: Rtype) -> Vec<Rdata> {
+        let address = |text: &String| text.parse().expect("a good address");
+        match rtype {
+            Rtype::A => self
+                .a
+                .iter()
+                .map(|text| Rdata::A(text.parse().expect("IPv4")))
+                .collect(),
+            Rtype::AAAA => self.aaaa.iter().map(address).map(Rdata::Aaaa).collect(),
+            Rtype::PTR => self.ptr.iter().map(|text| Rdata::Ptr(to_name(text))).collect(),
+            Rtype::TXT => self.txt.iter().map(|strings| to_text(strings)).collect(),
+            Rtype::MX => self.mx.iter().map(to_exchanger).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn to_exchanger((preference, host): &(u16, String)) -> Rdata {
+    Rdata::Mx {
+        preference: *preference,
+        exchange: to_name(host),
+    }
+}
+
+fn to_text(strings: &[String]) -> Rdata {
+    let octets = |string: &String| -> Box<[u8]> {
+        let octet = |character| u8::try_from(u32::from(character)).expect("a character is an octet");
+        string.chars().map(octet).collect()
+    };
+    Rdata::Txt(strings.iter().map(octets).collect())
+}
+
+fn to_name(text: &str) -> Name {
+    match text {
+        "" => Name::root(),
+        _ => text.parse().expect("a good name"),
+    }
+}
+
+/// The value of a future that waits for nothing.
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the resolver answers at once"),
+    }
+}
