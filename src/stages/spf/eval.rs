@@ -52,7 +52,7 @@ pub async fn check_host(resolver: &dyn Resolver, input: &SpfInput) -> SpfResult 
         lookups: 0,
         voids: 0,
         queries: 0,
-        validated: None,
+        client: None,
         record: None,
     };
     let ended = check.policy(sender.domain.clone()).await;
@@ -95,10 +95,18 @@ struct Check<'a> {
     lookups: u8,
     voids: u8,
     queries: u16,
-    /// The client's validated names, once they have been looked up.
-    validated: Option<Vec<Name>>,
+    /// What is known of the client's names, once they have been looked up.
+    client: Option<Client>,
     /// The first record, escaped.
     record: Option<String>,
+}
+
+/// The client's names (§5.5).
+struct Client {
+    /// Those that lead back to its address.
+    validated: Vec<Name>,
+    /// It has no reverse name at all.
+    void: bool,
 }
 
 /// How the evaluation of a domain's policy ended.
@@ -309,49 +317,55 @@ impl<'a> Check<'a> {
 
     /// §5.5: whether a validated name of the client is the target or below it.
     async fn ptr_matches(&mut self, at: &At<'_>, position: usize, target: &str) -> Result<bool, Stop> {
-        let void = self.validate().await;
-        if void {
+        if self.client().await.void {
             self.count_void(at, position, &Name::reverse(self.ip))?;
         }
         let Some(target) = name_of(target) else {
             return Ok(false);
         };
-        Ok(self.validated.iter().flatten().any(|name| name.is_under(&target)))
+        let client = self.client().await;
+        Ok(client.validated.iter().any(|name| name.is_under(&target)))
     }
 
-    /// Looks up the client's names and keeps those that lead back to it (§5.5); says whether it had none to look at. Errors
-    /// are no names. What the sender's domain cannot help never counts as void, but for the client having no name.
-    async fn validate(&mut self) -> bool {
-        if self.validated.is_some() {
-            return false;
-        }
+    /// The client's names, looked up once. Errors are no names (§5.5), and what its names lead to never counts as void: the
+    /// publisher of the policy cannot help it.
+    async fn client(&mut self) -> &Client {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => self.look_up_client().await,
+        };
+        self.client.insert(client)
+    }
+
+    async fn look_up_client(&mut self) -> Client {
+        let mut client = Client {
+            validated: Vec::new(),
+            void: false,
+        };
         self.queries += 1;
         let names = match find(self.resolver, Name::reverse(self.ip), Rtype::PTR).await {
             Found::Records(data) => data,
             Found::Void => {
-                self.validated = Some(Vec::new());
-                return true;
+                client.void = true;
+                return client;
             }
-            Found::Failed(_) => Vec::new(),
+            Found::Failed(_) => return client,
         };
-        let mut validated = Vec::new();
         for data in names.into_iter().take(PTR_NAMES_MAX) {
             let Rdata::Ptr(name) = data else { continue };
             self.queries += 1;
             if let Found::Records(data) = find(self.resolver, name.clone(), self.address_type()).await
                 && data.iter().any(|data| self.is_client(data, DualPrefix::FULL))
             {
-                validated.push(name);
+                client.validated.push(name);
             }
         }
-        self.validated = Some(validated);
-        false
+        client
     }
 
     /// `%{p}` (§7.3): the domain itself if it is a validated name, else a name below it, else any, else `unknown`.
     async fn validated_name(&mut self, domain: &str) -> String {
-        self.validate().await;
-        let names = self.validated.as_deref().unwrap_or_default();
+        let names = &self.client().await.validated;
         let domain = name_of(domain);
         let best = names.iter().min_by_key(|name| match &domain {
             Some(domain) if *name == domain => 0,
