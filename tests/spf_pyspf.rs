@@ -6,6 +6,9 @@
 
 mod spf;
 
+#[path = "spf/fetched.rs"]
+mod fetched;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -13,7 +16,8 @@ use std::process::{Command, Stdio};
 use reputon::stages::spf::{SpfInput, check_host};
 use serde::{Deserialize, Serialize};
 
-use spf::{Records, Zone, ZoneResolver, ready, suite_path};
+use fetched::suite_path;
+use spf::{Records, Zone, ZoneResolver, ready};
 
 /// Cases: enough for every mend to matter, and few enough for some seconds of python.
 const CASES: u64 = 6_000;

@@ -2,15 +2,15 @@
 //!
 //! The format is described in `scripts/fetch-spf-suite`. Nothing waits here, so a future is ready when first polled.
 
+mod ready;
+
 use std::collections::HashMap;
-use std::future::Future;
-use std::path::PathBuf;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 use reputon::exchange::{CNAME_HOPS_MAX, Lookup, LookupFuture, Resolver};
 use reputon::wire::{Answer, Name, Rcode, Rdata, Record, Rtype};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use ready::ready;
 
 /// Names and their records.
 pub(crate) type Zone = HashMap<String, Records>;
@@ -26,20 +26,10 @@ pub(crate) struct Records {
     pub(crate) cname: Vec<String>,
     /// Each character is one octet.
     pub(crate) txt: Vec<Vec<String>>,
+    /// Of the obsolete type 99, each character one octet.
+    pub(crate) spf: Vec<Vec<String>>,
     /// Questions for what is not here get no answer.
     pub(crate) timeout: bool,
-}
-
-/// Where the suite and pyspf are, as `scripts/fetch-spf-suite` leaves them.
-pub(crate) fn suite_path() -> PathBuf {
-    let given = std::env::var_os("REPUTON_SPF_SUITE").map(PathBuf::from);
-    let path = given.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/spf-suite/suite.json"));
-    assert!(
-        path.is_file(),
-        "{} is missing: run scripts/fetch-spf-suite, or set REPUTON_SPF_SUITE to its suite.json",
-        path.display()
-    );
-    path
 }
 
 /// A resolver over a zone.
@@ -100,6 +90,7 @@ impl Records {
             Rtype::PTR => self.ptr.iter().map(|text| Rdata::Ptr(to_name(text))).collect(),
             Rtype::TXT => self.txt.iter().map(|strings| to_text(strings)).collect(),
             Rtype::MX => self.mx.iter().map(to_exchanger).collect(),
+            Rtype(99) => vec![Rdata::Other(rtype); self.spf.len()],
             _ => Vec::new(),
         }
     }
@@ -124,13 +115,5 @@ fn to_name(text: &str) -> Name {
     match text {
         "" => Name::root(),
         _ => text.parse().expect("a good name"),
-    }
-}
-
-/// The value of a future that waits for nothing.
-pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("the resolver answers at once"),
     }
 }

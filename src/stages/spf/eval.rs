@@ -18,25 +18,16 @@ use crate::wire::{Name, Rdata, Rtype};
 
 use super::fetch::{Found, Policy, fetch, find, texts};
 use super::input::{Sender, SpfInput, name_of, policy_name};
+use super::limits::{At, Stop, Used};
 use super::macros::{MacroString, MacroValues, Place};
-use super::outcome::{Problem, SpfResult, Verdict};
+use super::outcome::{SpfResult, Verdict};
 use super::record::{Directive, DualPrefix, Mechanism, Modifier, SpfRecord};
-
-/// Terms that cause lookups (RFC 7208 §4.6.4).
-pub(super) const LOOKUPS_MAX: u8 = 10;
-
-/// Lookups that may find nothing (RFC 7208 §4.6.4).
-pub(super) const VOIDS_MAX: u8 = 2;
 
 /// Hosts of one `mx` (RFC 7208 §4.6.4: more are "permerror").
 pub(super) const MX_HOSTS_MAX: usize = 10;
 
 /// Names of the client that are looked at (RFC 7208 §4.6.4: the others are ignored).
 const PTR_NAMES_MAX: usize = 10;
-
-/// Queries of one check: ten terms with ten hosts each and their own query, eleven records, eleven for the client's names
-/// (looked up once), one explanation are 134. The bounds above keep below it; this one holds should they fail.
-const QUERIES_MAX: u16 = 150;
 
 /// Characters of a record or an explanation that are kept: all of any honest one.
 pub(super) const SHOWN_CHARS_MAX: usize = 4_096;
@@ -49,9 +40,7 @@ pub async fn check_host(resolver: &dyn Resolver, input: &SpfInput) -> SpfResult 
         input,
         sender: &sender,
         ip: input.ip.to_canonical(),
-        lookups: 0,
-        voids: 0,
-        queries: 0,
+        used: Used::default(),
         client: None,
         record: None,
     };
@@ -80,8 +69,8 @@ pub async fn check_host(resolver: &dyn Resolver, input: &SpfInput) -> SpfResult 
             result.problem = Some(stop.problem);
         }
     }
-    result.lookups = check.lookups;
-    result.void_lookups = check.voids;
+    result.lookups = check.used.lookups;
+    result.void_lookups = check.used.voids;
     result
 }
 
@@ -92,9 +81,7 @@ struct Check<'a> {
     sender: &'a Sender,
     /// Never an IPv4-mapped IPv6 address.
     ip: IpAddr,
-    lookups: u8,
-    voids: u8,
-    queries: u16,
+    used: Used,
     /// What is known of the client's names, once they have been looked up.
     client: Option<Client>,
     /// The first record, escaped.
@@ -118,44 +105,8 @@ struct Decision {
     domain: String,
 }
 
-/// The end of the whole check.
-struct Stop {
-    verdict: Verdict,
-    problem: Problem,
-}
-
 /// What a policy evaluates to, as a future that the policy of another domain can wait for.
 type Evaluation<'b> = Pin<Box<dyn Future<Output = Result<Decision, Stop>> + 'b>>;
-
-impl Stop {
-    fn new(verdict: Verdict, text: String, domain: &str, position: Option<usize>) -> Stop {
-        Stop {
-            verdict,
-            problem: Problem {
-                text,
-                domain: quote(domain.as_bytes()),
-                position,
-            },
-        }
-    }
-}
-
-/// Whose record is being evaluated.
-struct At<'r> {
-    domain: &'r str,
-}
-
-impl At<'_> {
-    /// "permerror" because of the term at `position`.
-    fn permerror(&self, text: impl Into<String>, position: usize) -> Stop {
-        Stop::new(Verdict::Permerror, text.into(), self.domain, Some(position))
-    }
-
-    /// "temperror" because a lookup of the term at `position` failed.
-    fn temperror(&self, why: String, position: usize) -> Stop {
-        Stop::new(Verdict::Temperror, why, self.domain, Some(position))
-    }
-}
 
 impl<'a> Check<'a> {
     /// Boxed, so that an include can wait for it.
@@ -198,7 +149,7 @@ impl<'a> Check<'a> {
                     domain,
                 });
             };
-            self.count_lookup(&at, redirect.span.start)?;
+            self.used.count_lookup(&at, redirect.span.start)?;
             let next = self.expand(&redirect.domain, &domain).await;
             domain = next;
             redirected = true;
@@ -210,8 +161,8 @@ impl<'a> Check<'a> {
         let Some(name) = policy_name(domain) else {
             return Ok(None);
         };
-        let first = self.queries == 0;
-        self.count_query(domain)?;
+        let first = self.used.queries == 0;
+        self.used.count_query(domain)?;
         let octets = match fetch(self.resolver, name).await {
             Policy::One(octets) => octets,
             Policy::Missing => return Ok(None),
@@ -234,7 +185,7 @@ impl<'a> Check<'a> {
     async fn matches(&mut self, at: &At<'_>, directive: &Directive) -> Result<bool, Stop> {
         let position = directive.span.start;
         if directive.mechanism.causes_lookup() {
-            self.count_lookup(at, position)?;
+            self.used.count_lookup(at, position)?;
         }
         let target = match directive.mechanism.domain() {
             Some(domain) => self.expand(domain, at.domain).await,
@@ -318,7 +269,7 @@ impl<'a> Check<'a> {
     /// §5.5: whether a validated name of the client is the target or below it.
     async fn ptr_matches(&mut self, at: &At<'_>, position: usize, target: &str) -> Result<bool, Stop> {
         if self.client().await.void {
-            self.count_void(at, position, &Name::reverse(self.ip))?;
+            self.used.count_void(at, position, &Name::reverse(self.ip))?;
         }
         let Some(target) = name_of(target) else {
             return Ok(false);
@@ -342,7 +293,7 @@ impl<'a> Check<'a> {
             validated: Vec::new(),
             void: false,
         };
-        self.queries += 1;
+        self.used.queries += 1;
         let names = match find(self.resolver, Name::reverse(self.ip), Rtype::PTR).await {
             Found::Records(data) => data,
             Found::Void => {
@@ -353,7 +304,7 @@ impl<'a> Check<'a> {
         };
         for data in names.into_iter().take(PTR_NAMES_MAX) {
             let Rdata::Ptr(name) = data else { continue };
-            self.queries += 1;
+            self.used.queries += 1;
             if let Found::Records(data) = find(self.resolver, name.clone(), self.address_type()).await
                 && data.iter().any(|data| self.is_client(data, DualPrefix::FULL))
             {
@@ -414,42 +365,15 @@ impl<'a> Check<'a> {
 
     /// Records for a term: empty if there are none (counted as void), an end if it is not known (§5).
     async fn look_up(&mut self, at: &At<'_>, position: usize, name: Name, rtype: Rtype) -> Result<Vec<Rdata>, Stop> {
-        self.count_query(at.domain)?;
+        self.used.count_query(at.domain)?;
         match find(self.resolver, name.clone(), rtype).await {
             Found::Records(data) => Ok(data),
             Found::Void => {
-                self.count_void(at, position, &name)?;
+                self.used.count_void(at, position, &name)?;
                 Ok(Vec::new())
             }
             Found::Failed(why) => Err(at.temperror(why, position)),
         }
-    }
-
-    fn count_lookup(&mut self, at: &At<'_>, position: usize) -> Result<(), Stop> {
-        if self.lookups == LOOKUPS_MAX {
-            let text = format!("more than {LOOKUPS_MAX} terms that cause lookups");
-            return Err(at.permerror(text, position));
-        }
-        self.lookups += 1;
-        Ok(())
-    }
-
-    fn count_void(&mut self, at: &At<'_>, position: usize, name: &Name) -> Result<(), Stop> {
-        self.voids += 1;
-        if self.voids > VOIDS_MAX {
-            let text = format!("more than {VOIDS_MAX} lookups that find nothing, the last one of {name}");
-            return Err(at.permerror(text, position));
-        }
-        Ok(())
-    }
-
-    fn count_query(&mut self, domain: &str) -> Result<(), Stop> {
-        if self.queries >= QUERIES_MAX {
-            let text = format!("more than {QUERIES_MAX} queries");
-            return Err(Stop::new(Verdict::Permerror, text, domain, None));
-        }
-        self.queries += 1;
-        Ok(())
     }
 
     /// The type of the client's address.

@@ -9,8 +9,9 @@ use crate::stages::escape::{escape, quote};
 use crate::stages::finding::{Finding, Severity};
 use crate::wire::Rtype;
 
-use super::eval::{LOOKUPS_MAX, MX_HOSTS_MAX, SHOWN_CHARS_MAX, VOIDS_MAX};
+use super::eval::{MX_HOSTS_MAX, SHOWN_CHARS_MAX};
 use super::input::policy_name;
+use super::limits::{LOOKUPS_MAX, VOIDS_MAX};
 use super::ranges::SPACE;
 use super::record::{Mechanism, Qualifier, SpfRecord, SyntaxError};
 use super::walk::{Facts, Visit, Visited, walk};
@@ -196,6 +197,7 @@ impl Lint<'_> {
         self.all(record);
         self.unreachable(record);
         self.terms(record, domain);
+        self.unknown(record);
         if record.text.len() > RECORD_OCTETS_ADVISED {
             let text = format!(
                 "the record has {} octets: its answer may not fit a plain DNS packet",
@@ -300,6 +302,23 @@ impl Lint<'_> {
         }
     }
 
+    /// A mechanism with an equals sign is a modifier that means nothing, and nobody complains.
+    fn unknown(&mut self, record: &SpfRecord) {
+        for span in &record.unknown {
+            let term = record.text_of(span);
+            let name = term.split('=').next().unwrap_or_default().to_ascii_lowercase();
+            if ["all", "a", "mx", "ip4", "ip6", "include", "exists", "ptr"].contains(&name.as_str()) {
+                let text = format!(
+                    "\"{}\" is a modifier that means nothing, and is ignored",
+                    quote(term.as_bytes())
+                );
+                let mend = format!("write \"{name}\" with a colon in place of the equals sign");
+                self.add(Severity::Error, "spf_ignored_term", text, mend);
+                self.at(self.own, span.start);
+            }
+        }
+    }
+
     /// `ptr` and `%{p}` (RFC 7208 §5.5, §7.3: not to be used).
     fn ptr(&mut self, record: &SpfRecord, domain: &str) {
         let uses_ptr = |mechanism: &Mechanism| {
@@ -379,7 +398,6 @@ fn mend_syntax(error: &SyntaxError) -> String {
         "ipv6" => "write \"ip6:\"",
         "prt" => "write \"ptr\", or better leave it out",
         "redirect" if bare.contains(':') => "write \"redirect=\" with an equals sign",
-        "include" if bare.contains('=') => "write \"include:\" with a colon",
         "a" | "mx" if error.reason.starts_with("an address") => "write \"ip4:\" or \"ip6:\" for an address",
         _ if bare.ends_with([',', ';']) => "separate terms with spaces alone",
         _ if name.parse::<std::net::IpAddr>().is_ok() => "write \"ip4:\" or \"ip6:\" before an address",

@@ -88,7 +88,8 @@ impl MacroString {
         let mut at = 0;
         while let Some(&octet) = text.get(at) {
             if octet != b'%' {
-                if !(0x21..=0x7e).contains(&octet) && !(octet == b' ' && place == Place::Explanation) {
+                let space = octet == b' ' && place == Place::Explanation;
+                if !space && !(0x21..=0x7e).contains(&octet) {
                     return Err(("an octet that is not visible ASCII", at));
                 }
                 literal.push(char::from(octet));

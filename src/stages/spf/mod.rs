@@ -16,6 +16,7 @@
 mod eval;
 mod fetch;
 mod input;
+mod limits;
 mod lint;
 mod macros;
 mod outcome;

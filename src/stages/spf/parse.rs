@@ -47,6 +47,7 @@ impl SpfRecord {
             directives: Vec::new(),
             redirect: None,
             exp: None,
+            unknown: Vec::new(),
         };
         for span in spans(octets, VERSION.len()) {
             let term = &octets[span.clone()];
@@ -98,7 +99,10 @@ fn parse_term(term: &[u8], span: &Range<usize>, record: &mut SpfRecord) -> Resul
     let slot = match name.to_ascii_lowercase().as_slice() {
         b"redirect" => &mut record.redirect,
         b"exp" => &mut record.exp,
-        _ => return parse_macros(term, name.len() + 1, Place::Value).map(drop),
+        _ => {
+            record.unknown.push(span.clone());
+            return parse_macros(term, name.len() + 1, Place::Value).map(drop);
+        }
     };
     if slot.is_some() {
         return Err(("a modifier for the second time", 0));

@@ -18,6 +18,8 @@ pub struct SpfRecord {
     pub redirect: Option<Modifier>,
     /// `exp=` (§6.2).
     pub exp: Option<Modifier>,
+    /// Modifiers that mean nothing (§6): where they stand.
+    pub unknown: Vec<Range<usize>>,
 }
 
 /// A mechanism and what it means if it matches (RFC 7208 §4.6.1).
