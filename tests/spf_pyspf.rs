@@ -269,6 +269,10 @@ const EXPLANATIONS: &[&str] = &[
 ];
 
 fn make_record(random: &mut Random) -> String {
+    if random.chance(1) {
+        let terms = " -a:h1.a.test".repeat(8 + random.below(4));
+        return format!("v=spf1 redirect={}{terms} ?all", random.pick(DOMAINS));
+    }
     let mut record = random.pick(&["v=spf1", "v=spf1", "v=spf1", "V=SPF1"]).to_owned();
     // Now and then enough terms to come near the limits.
     let terms = if random.chance(6) {
@@ -283,7 +287,26 @@ fn make_record(random: &mut Random) -> String {
     if random.chance(60) {
         record.push_str(random.pick(&[" -all", " ~all", " ?all", " +all", " all", " -ALL"]));
     }
+    if random.chance(15) {
+        wound(random, &mut record);
+    }
     record
+}
+
+/// One character somewhere behind the version put in, taken out or changed.
+fn wound(random: &mut Random, record: &mut String) {
+    let mut octets: Vec<u8> = record.bytes().collect();
+    if octets.len() <= 7 {
+        return;
+    }
+    let at = 7 + random.below(octets.len() - 7);
+    let octet = random.pick(b"%%{}}{::/=.-+~?a1r,_@0Xd!\t\x7f");
+    match random.below(3) {
+        0 => octets[at] = octet,
+        1 => octets.insert(at, octet),
+        _ => drop(octets.remove(at)),
+    }
+    *record = octets.into_iter().map(char::from).collect();
 }
 
 fn make_term(random: &mut Random) -> String {
