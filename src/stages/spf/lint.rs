@@ -307,15 +307,20 @@ impl Lint<'_> {
         for span in &record.unknown {
             let term = record.text_of(span);
             let name = term.split('=').next().unwrap_or_default().to_ascii_lowercase();
-            if ["all", "a", "mx", "ip4", "ip6", "include", "exists", "ptr"].contains(&name.as_str()) {
-                let text = format!(
-                    "\"{}\" is a modifier that means nothing, and is ignored",
-                    quote(term.as_bytes())
-                );
-                let mend = format!("write \"{name}\" with a colon in place of the equals sign");
-                self.add(Severity::Error, "spf_ignored_term", text, mend);
-                self.at(self.own, span.start);
-            }
+            let mend = match name.as_str() {
+                "v" => "keep one \"v=spf1\", at the beginning".to_owned(),
+                "all" => "write \"-all\" or \"~all\"".to_owned(),
+                "a" | "mx" | "ip4" | "ip6" | "include" | "exists" | "ptr" => {
+                    format!("write \"{name}:\" with a colon in place of the equals sign")
+                }
+                _ => continue, // some extension's (§6)
+            };
+            let text = format!(
+                "\"{}\" is a modifier that means nothing, and is ignored",
+                quote(term.as_bytes())
+            );
+            self.add(Severity::Error, "spf_ignored_term", text, mend);
+            self.at(self.own, span.start);
         }
     }
 
@@ -401,7 +406,6 @@ fn mend_syntax(error: &SyntaxError) -> String {
         "a" | "mx" if error.reason.starts_with("an address") => "write \"ip4:\" or \"ip6:\" for an address",
         _ if bare.ends_with([',', ';']) => "separate terms with spaces alone",
         _ if name.parse::<std::net::IpAddr>().is_ok() => "write \"ip4:\" or \"ip6:\" before an address",
-        _ if name.starts_with("v") && bare.starts_with("v=spf") => "keep one \"v=spf1\", at the beginning",
         _ => "correct or remove the term",
     };
     format!("{hint}; until then receivers answer \"permerror\" and the record protects nothing")
