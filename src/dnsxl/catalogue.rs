@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::file::{FILE_OCTETS_MAX, Grave};
-use super::list::{List, ListIndex, Operator, OperatorIndex};
+use super::file::FILE_OCTETS_MAX;
+use super::list::{Grave, List, ListIndex, Operator, OperatorIndex};
 use super::merge::merge;
 use super::mistake::{CatalogueErrors, Mistake, Place, Warning};
 

@@ -22,7 +22,7 @@ use crate::wire::{Answer, Name, Rcode};
 use super::interpret::{Reader, Sight};
 use super::list::{Role, Status};
 use super::observation::{Cause, Observation};
-use super::probe::{CANARIES, CANARIES_MORE, ProbeReply, ProbeRole};
+use super::probe::{CANARIES, CANARIES_MORE, ProbeReply, ProbeRole, negative, positive};
 
 /// Listed canaries in a row that convict an address list.
 pub(super) const CANARIES_DECISIVE: usize = CANARIES + CANARIES_MORE;
@@ -141,6 +141,7 @@ impl Examination<'_> {
                 "the catalogue says that the list is retired",
             ));
         }
+        self.reject_missing()?;
         self.reject_broken()?;
         let positive = self.positive()?;
         let canary_from_above = self.of(ProbeRole::Canary).find_map(|reply| above(self.reader, reply));
@@ -157,6 +158,21 @@ impl Examination<'_> {
     fn of(&self, role: ProbeRole) -> impl Iterator<Item = &ProbeReply> {
         let of_role = self.replies.iter().filter(move |(other, _)| *other == role);
         of_role.map(|(_, reply)| reply)
+    }
+
+    /// Health needs evidence: a probe that was never answered, because it was never asked, proves nothing.
+    fn reject_missing(&self) -> Result<(), Fault> {
+        let list = self.reader.list;
+        for (role, needed) in [
+            (ProbeRole::Positive, positive(list, self.kind).is_some()),
+            (ProbeRole::Negative, negative(list, self.kind).is_some()),
+            (ProbeRole::Canary, true),
+        ] {
+            if needed && self.of(role).next().is_none() {
+                return Err(Fault::new(State::Unreachable, "not every probe has been asked"));
+            }
+        }
+        Ok(())
     }
 
     /// Faults that any of the decisive probes can show, worst explanation first.
@@ -327,9 +343,11 @@ fn gravity(state: State) -> u8 {
     }
 }
 
-fn has_text(reply: &ProbeReply) -> bool {
+/// Whether a reply to the TXT question of a test entry brought an entry's text. Parked zones answer every name with an SPF
+/// record, which is none.
+pub(super) fn has_text(reply: &ProbeReply) -> bool {
     let answer = reply.heard().and_then(|heard| heard.answer);
-    answer.is_some_and(|answer: &Answer| answer.texts().next().is_some())
+    answer.is_some_and(|answer: &Answer| answer.texts().any(|text| !text.starts_with(b"v=spf1")))
 }
 
 /// The last two labels of a name: a wildcard alias may quote the question, and the question may hold a key.

@@ -38,10 +38,14 @@ fn nodata() -> ProbeReply {
 }
 
 fn text() -> ProbeReply {
+    text_of("a test")
+}
+
+fn text_of(text: &str) -> ProbeReply {
     let record = Record {
         name: name("2.0.0.127.bl.example"),
         ttl: 60,
-        data: Rdata::Txt(vec![b"a test".as_slice().into()]),
+        data: Rdata::Txt(vec![text.as_bytes().into()]),
     };
     let answer = Answer {
         records: vec![record],
@@ -103,6 +107,20 @@ fn a_working_list_is_healthy_for_every_kind() {
 }
 
 #[test]
+fn no_evidence_is_no_health() {
+    let list = block();
+    for left_out in [ProbeRole::Positive, ProbeRole::Negative, ProbeRole::Canary] {
+        let mut replies = ask(&list, Kind::Ip4, well);
+        replies.retain(|(role, _)| *role != left_out);
+        let health = with_reader(&list, &[], |reader| judge(reader, Kind::Ip4, &replies));
+        assert!(
+            matches!(health, Health::Unhealthy(fault) if fault.state == State::Unreachable),
+            "{left_out:?}"
+        );
+    }
+}
+
+#[test]
 fn f1_a_wildcard_lists_the_world() {
     let wildcard = |_: &Probe| listed(&[[127, 0, 0, 2]]);
     for kind in Kind::ALL {
@@ -158,6 +176,11 @@ fn f3_several_parking_addresses_an_alias_or_no_a_record_at_all() {
         fault.why
     );
     assert_eq!(state(&block(), Kind::Ip4, |_| nodata()), State::NoTestPoint);
+    let only_text = |probe: &Probe| match probe.role {
+        ProbeRole::Text => text_of("v=spf1 -all"),
+        _ => nodata(),
+    };
+    assert_eq!(state(&block(), Kind::Ip4, only_text), State::NoTestPoint);
 }
 
 #[test]

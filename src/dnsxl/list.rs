@@ -198,6 +198,17 @@ pub struct Retired {
     pub confidence: Confidence,
 }
 
+/// A zone that is known to be dead.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grave {
+    /// The zone.
+    pub zone: String,
+    /// When and how it ended, and how sure that is.
+    pub retired: Retired,
+    /// Where the facts come from.
+    pub sources: Vec<String>,
+}
+
 /// How sure a fact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,9 +12,9 @@ use crate::wire::Name;
 
 use super::catalogue::{Catalogue, hash};
 use super::codes::is_refusal_space;
-use super::file::{Content, Grave, OperatorEntry, parse};
+use super::file::{Content, OperatorEntry, parse};
 use super::key::KEY_MARK;
-use super::list::{Confidence, List, Operator, OperatorIndex, Retired, Status};
+use super::list::{Confidence, Grave, List, Operator, OperatorIndex, Retired, Status};
 use super::mistake::{CatalogueErrors, Mistake, Place, Warning};
 use super::near::did_you_mean;
 

@@ -6,7 +6,9 @@
 mod catalogue;
 mod codes;
 mod control;
+mod fields;
 mod file;
+mod fold;
 mod health;
 mod import;
 mod interpret;
@@ -29,14 +31,14 @@ mod ucl;
 pub use catalogue::Catalogue;
 pub use codes::{Code, CodeError, CodePattern, CodeTable, Meaning, is_code, is_refusal_space};
 pub use control::{Control, judge_control};
-pub use file::Grave;
+pub use fold::fold;
 pub use health::{Fault, Health, State, judge};
 pub use import::{Imported, import};
 pub use interpret::{Heard, REASON_OCTETS_MAX, Reader, reason};
 pub use key::{KEY_MARK, Key, KeyError};
 pub use list::{
-    Confidence, List, ListIndex, NameForm, Operator, OperatorIndex, Retired, Role, Status, Terms, TestEntries, Tier,
-    Use,
+    Confidence, Grave, List, ListIndex, NameForm, Operator, OperatorIndex, Retired, Role, Status, Terms, TestEntries,
+    Tier, Use,
 };
 pub use mistake::{CatalogueErrors, Mistake, Place, Warning};
 pub use observation::{Cause, How, Listing, Observation, Reason};

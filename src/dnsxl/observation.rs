@@ -152,3 +152,70 @@ impl Observation {
         }
     }
 }
+
+impl Observation {
+    /// What two questions about one pair say together (a domain asked in full and by its registrable part): an entry for
+    /// either is a listing, and only two plain "no" are "not listed".
+    pub fn either(self, other: Observation) -> Observation {
+        match (self, other) {
+            (Observation::Listed(a), Observation::Listed(b)) => Observation::Listed(Box::new(a.join(*b))),
+            (Observation::Listed(listing), _) | (_, Observation::Listed(listing)) => Observation::Listed(listing),
+            (Observation::Unknown(cause), _) | (_, Observation::Unknown(cause)) => Observation::Unknown(cause),
+            (Observation::NotListed, _) | (_, Observation::NotListed) => Observation::NotListed,
+            (Observation::NotAsked(reason), Observation::NotAsked(_)) => Observation::NotAsked(reason),
+        }
+    }
+}
+
+impl Listing {
+    /// Both entries as one: all codes with their meanings, the harder role and tier, the first reason, the lower TTL.
+    fn join(self, other: Listing) -> Listing {
+        let mut codes: Vec<(Ipv4Addr, String)> = self.codes.into_iter().zip(self.meanings).collect();
+        codes.extend(other.codes.into_iter().zip(other.meanings));
+        codes.sort_by_key(|(code, _)| *code);
+        codes.dedup_by_key(|(code, _)| *code);
+        let (role, tier) = (self.role, self.tier).min((other.role, other.tier));
+        let (codes, meanings) = codes.into_iter().unzip();
+        Listing {
+            codes,
+            meanings,
+            role,
+            tier,
+            reason: self.reason.or(other.reason),
+            ttl: self.ttl.min(other.ttl),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(code: u8, tier: Tier, ttl: u32) -> Observation {
+        Observation::Listed(Box::new(Listing {
+            codes: vec![Ipv4Addr::new(127, 0, 0, code)],
+            meanings: vec![format!("code {code}")],
+            role: Role::Block,
+            tier,
+            reason: None,
+            ttl,
+        }))
+    }
+
+    #[test]
+    fn an_entry_for_either_name_is_a_listing_and_unknown_never_becomes_clean() {
+        let unknown = Observation::Unknown(Cause::Timeout);
+        assert_eq!(Observation::NotListed.either(unknown.clone()), unknown);
+        assert_eq!(unknown.clone().either(Observation::NotListed), unknown);
+        assert_eq!(unknown.either(listed(2, Tier::B, 60)), listed(2, Tier::B, 60));
+        assert_eq!(
+            Observation::NotListed.either(Observation::NotListed),
+            Observation::NotListed
+        );
+        let Observation::Listed(both) = listed(9, Tier::B, 60).either(listed(2, Tier::A, 90)) else {
+            panic!("listed")
+        };
+        assert_eq!(both.meanings, ["code 2", "code 9"]);
+        assert_eq!((both.tier, both.ttl), (Tier::A, 60));
+    }
+}

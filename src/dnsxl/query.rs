@@ -61,6 +61,11 @@ impl Names {
         std::iter::once(&self.first).chain(self.second.as_ref())
     }
 
+    /// The names themselves.
+    pub fn into_parts(self) -> (Name, Option<Name>) {
+        (self.first, self.second)
+    }
+
     /// How many there are: 1 or 2.
     pub fn count(&self) -> usize {
         1 + usize::from(self.second.is_some())

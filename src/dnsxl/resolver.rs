@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 use crate::targets::Kind;
 
+use super::health::has_text;
 use super::interpret::{Reader, Sight};
 use super::list::OperatorIndex;
 use super::probe::{ProbeReply, ProbeRole, positive};
@@ -102,10 +103,9 @@ impl Evidence {
             _ => Nonsense::Other,
         });
         let short = matches!(positive(reader.list, kind), Some(Subject::Name(name)) if name.label_count() < 2);
-        let text = replies.iter().any(|(role, reply)| {
-            let answer = reply.heard().and_then(|heard| heard.answer);
-            *role == ProbeRole::Text && answer.is_some_and(|answer| answer.texts().next().is_some())
-        });
+        let text = replies
+            .iter()
+            .any(|(role, reply)| *role == ProbeRole::Text && has_text(reply));
         let entry = match sights(ProbeRole::Positive).next() {
             Some(Some(Sight::Codes(..))) if short => Entry::ListedShort,
             Some(Some(Sight::Codes(..))) => Entry::Listed,
