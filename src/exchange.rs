@@ -89,6 +89,7 @@ pub struct Reply {
 
 /// What a lookup found, for code that waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is passed on once and taken apart at once")]
 pub enum Lookup {
     /// The name has records of this type (CNAMEs followed; the records that match are in [`Answer::records`]).
     Found(Answer),

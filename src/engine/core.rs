@@ -48,9 +48,9 @@ pub struct EngineOptions {
     pub rate_qps: Option<f64>,
 }
 
-/// There is no room: the ask comes back.
-#[derive(Debug)]
-pub struct Full(pub Ask);
+/// There is no room for an ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
 
 /// Many exchanges in flight. See the [module](super) for the contract.
 #[derive(Debug)]
@@ -180,7 +180,7 @@ impl Engine {
             return Ok(());
         }
         let Some(slot) = self.slots.open(&ask, path) else {
-            return Err(Full(ask));
+            return Err(Full);
         };
         self.counters.submitted += 1;
         self.enqueue(slot, path, ask.probe);

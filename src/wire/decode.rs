@@ -40,12 +40,15 @@ pub fn decode(message: &[u8], name: &Name, rtype: Rtype) -> Result<Answer, Decod
         ..Answer::default()
     };
     let mut owner = name.clone();
-    while rtype != Rtype::CNAME {
+    loop {
         let alias = sections.answers.iter().find_map(|record| match &record.data {
             Rdata::Cname(alias) if record.name == owner => Some(alias.clone()),
             _ => None,
         });
-        let Some(alias) = alias else { break };
+        // Who asks for the alias itself does not want it followed.
+        let Some(alias) = alias.filter(|_| rtype != Rtype::CNAME) else {
+            break;
+        };
         if answer.aliases.len() == CHAIN_MAX || alias == *name || answer.aliases.contains(&alias) {
             return Err(DecodeError::CnameLoop);
         }

@@ -127,7 +127,7 @@ impl Walk {
                 Psd::Yes | Psd::Unsaid => {}
             }
         }
-        let highest = with_record().last().map_or(start, |(step, _)| step);
+        let highest = with_record().next_back().map_or(start, |(step, _)| step);
         Some(highest.domain.clone())
     }
 
