@@ -37,6 +37,10 @@ pub(super) enum Known<T> {
 /// A lookup's end, sorted.
 pub(super) fn known(lookup: Lookup) -> Known<Answer> {
     match lookup {
+        // A resolver should say NoData for an answer without anything in it; were it not to, it means the same.
+        Lookup::Found(answer) if answer.records.is_empty() && answer.malformed == 0 => {
+            Known::Nothing { nxdomain: false }
+        }
         Lookup::Found(answer) => Known::Some(answer),
         Lookup::NoData => Known::Nothing { nxdomain: false },
         Lookup::NxDomain => Known::Nothing { nxdomain: true },

@@ -111,11 +111,8 @@ pub async fn asn(resolver: &dyn Resolver, address: IpAddr) -> (Asn, Vec<Finding>
         return (asn, findings);
     }
     // Order is by content, so that the same answers give the same record whatever order they came in.
-    prefixes.sort_by(|one, other| {
-        let specific = other.prefix.prefix_len().cmp(&one.prefix.prefix_len());
-        specific.then_with(|| one.origins.cmp(&other.origins))
-    });
-    prefixes.dedup();
+    prefixes.sort_by_cached_key(|prefix| (u8::MAX - prefix.prefix.prefix_len(), prefix.origins.clone()));
+    merge(&mut prefixes);
     prefixes.truncate(PREFIXES_MAX);
     findings.extend(several_origins(address, &prefixes[0]));
     let names = names(resolver, &prefixes).await;
@@ -131,6 +128,23 @@ pub async fn asn(resolver: &dyn Resolver, address: IpAddr) -> (Asn, Vec<Finding>
         unknown: None,
     };
     (record, findings)
+}
+
+/// Joins the origins of neighbours with the same prefix: two records for it are two networks that announce it.
+fn merge(prefixes: &mut Vec<Prefix>) {
+    prefixes.dedup_by(|next, kept| {
+        let same = next.prefix == kept.prefix;
+        if same {
+            let new = next
+                .origins
+                .iter()
+                .filter(|origin| !kept.origins.contains(origin))
+                .copied();
+            let new: Vec<u32> = new.collect();
+            kept.origins.extend(new);
+        }
+        same
+    });
 }
 
 fn unknown(address: IpAddr, why: String) -> (Asn, Vec<Finding>) {
@@ -277,6 +291,20 @@ mod tests {
         let lengths: Vec<u8> = found.prefixes.iter().map(|prefix| prefix.prefix.prefix_len()).collect();
         assert_eq!((lengths, found.asn), (vec![25, 16], Some(64498)));
         assert_eq!(found.prefixes[1].allocated, None);
+        assert_eq!(codes(&findings), ["asn_several_origins"]);
+    }
+
+    #[tokio::test]
+    async fn two_records_for_one_prefix_are_two_origins() {
+        let world = World::new()
+            .txt(ORIGIN, "64497 | 192.0.2.0/24 | US | arin | 2009-01-01")
+            .txt(ORIGIN, "64496 | 192.0.2.0/24 | US | arin | 2009-01-01")
+            .txt(ORIGIN, "64496 | 192.0.2.0/24 | US | arin | 2009-01-01");
+        let (found, findings) = run(&world).await;
+        assert_eq!(
+            (found.prefixes.len(), &found.prefixes[0].origins),
+            (1, &vec![64496, 64497])
+        );
         assert_eq!(codes(&findings), ["asn_several_origins"]);
     }
 

@@ -1,8 +1,13 @@
 //! What a mail server's or a domain's own records say: reverse names, exchangers, keys, policies, origin, contact.
 //!
-//! Each stage asks through a [`Resolver`](crate::exchange::Resolver) and returns a record for the reports and
-//! [`Finding`]s for people. A record that cannot be read is a finding, never an absence. No stage opens a socket but
-//! `smtp`.
+//! ```text
+//! target → explain (which stages apply) → stage ⇄ Resolver → record (JSON under the stage's name) + findings (words)
+//! ```
+//!
+//! Each stage is an async function over a [`Resolver`](crate::exchange::Resolver) and never fails: something, nothing
+//! and not known are three different results, and a record that cannot be read is a finding with the offending text
+//! escaped, never an absence. Every stage bounds its questions and what it keeps of the answers; time is bounded by
+//! whoever drives the futures. No stage opens a socket but `smtp`, which needs a tokio runtime with I/O and time.
 
 pub mod abuse;
 mod ask;

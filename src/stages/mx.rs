@@ -149,6 +149,8 @@ async fn explicit(
     if hosts.is_empty() {
         mx.way = Way::Unknown;
         mx.unknown = Some("no MX record could be read".to_owned());
+        let text = format!("who takes mail for {domain} is not known: no MX record could be read");
+        findings.push(Finding::warning(STAGE, "mx_unknown", text).mend("have the zone's MX records written anew"));
         return (mx, findings);
     }
     if hosts.len() > EXCHANGERS_MAX {
@@ -364,7 +366,10 @@ mod tests {
     #[tokio::test]
     async fn unreadable_records_are_never_an_absence() {
         let (found, findings) = run(&World::new().malformed("example.org", Rtype::MX)).await;
-        assert_eq!((found.way, codes(&findings)), (Way::Unknown, vec!["mx_malformed"]));
+        assert_eq!(
+            (found.way, codes(&findings)),
+            (Way::Unknown, vec!["mx_malformed", "mx_unknown"])
+        );
         let world = World::new()
             .mx("example.org", 0, ".")
             .malformed("example.org", Rtype::MX);

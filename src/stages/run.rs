@@ -324,8 +324,9 @@ fn part(stage: Stage, record: &impl Serialize, findings: Vec<Finding>) -> Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::testing::{World, ip};
+    use crate::stages::testing::{Chaos, World, ip};
     use crate::targets::Domain;
+    use proptest::strategy::Strategy;
 
     fn world() -> World {
         World::new()
@@ -401,6 +402,56 @@ mod tests {
         let explained = domain(&World::new(), Stages::default()).await;
         assert_eq!(explained.0.len(), 6);
         assert!(explained.1.iter().all(|finding| !finding.text.is_empty()));
+    }
+
+    /// Whatever the name system answers: no stage panics, asks without bound, or lets a control character through.
+    #[test]
+    fn chaos_is_survived_within_bounds() {
+        /// Far above what the bounds of all stages add up to, far below "for ever".
+        const QUESTIONS_MAX: usize = 300;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let texts = proptest::prop_oneof![
+            proptest::collection::vec(0u8.., 0..300),
+            proptest::string::string_regex("(v=(DMARC1|DKIM1|STSv1|BIMI1|TLSRPTv1))?(; ?[a-z]{1,4}=[ -~]{0,40}){0,6}")
+                .expect("a good pattern")
+                .prop_map(String::into_bytes),
+            proptest::string::string_regex("[0-9 ]{0,12}\\|[0-9./ ]{0,20}\\|.{0,9}")
+                .expect("a good pattern")
+                .prop_map(String::into_bytes),
+        ];
+        let octets = proptest::collection::vec(texts, 1..12);
+        proptest::proptest!(|(octets in octets, start: usize, v4: u32, v6: u128)| {
+            let targets = [
+                Target::Ip4(v4.into()),
+                Target::Ip6(v6.into()),
+                Target::Domain(Domain::new("a.b.example.org").expect("a domain")),
+            ];
+            for target in targets {
+                let chaos = Chaos::new(octets.clone(), start);
+                let (records, findings) =
+                    runtime.block_on(explain(&chaos, &target, Stages::default(), &StageOptions::default()));
+                proptest::prop_assert!(chaos.asked.get() <= QUESTIONS_MAX, "{} questions", chaos.asked.get());
+                let texts = findings.iter().flat_map(|finding| [Some(&finding.text), finding.mend.as_ref(), finding.via.as_ref()]);
+                for text in texts.flatten() {
+                    proptest::prop_assert!(!text.chars().any(char::is_control), "{text:?}");
+                    proptest::prop_assert!(text.len() < 8_000, "{} octets", text.len());
+                }
+                for (_, record) in &records {
+                    proptest::prop_assert!(!has_control(record), "{record}");
+                }
+            }
+        });
+    }
+
+    fn has_control(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.chars().any(char::is_control),
+            Value::Array(values) => values.iter().any(has_control),
+            Value::Object(fields) => fields.values().any(has_control),
+            _ => false,
+        }
     }
 
     #[test]

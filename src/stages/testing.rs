@@ -139,6 +139,95 @@ impl World {
     }
 }
 
+/// A resolver that answers every question with whatever comes next: records of any content and type, failures,
+/// silence.
+#[derive(Debug)]
+pub(in crate::stages) struct Chaos {
+    /// What texts and names are made of.
+    octets: Vec<Vec<u8>>,
+    next: std::cell::Cell<usize>,
+    /// Questions after which it fell silent, so that a stage that asks for ever is found out.
+    pub(in crate::stages) asked: std::cell::Cell<usize>,
+}
+
+impl Chaos {
+    pub(in crate::stages) fn new(octets: Vec<Vec<u8>>, start: usize) -> Chaos {
+        Chaos {
+            octets,
+            next: std::cell::Cell::new(start),
+            asked: std::cell::Cell::new(0),
+        }
+    }
+
+    fn turn(&self) -> usize {
+        let turn = self.next.get();
+        self.next.set(turn.wrapping_mul(31).wrapping_add(7));
+        turn >> 3
+    }
+
+    fn octets(&self) -> Vec<u8> {
+        let turn = self.turn();
+        self.octets
+            .get(turn % self.octets.len().max(1))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn name(&self) -> Name {
+        let mut name = Name::root();
+        for label in self.octets().chunks(40).take(3).filter(|label| !label.is_empty()) {
+            name.push(label).expect("three short labels");
+        }
+        name
+    }
+
+    fn data(&self, rtype: Rtype) -> Rdata {
+        let bits = self.turn() as u32; // any 32 of them
+        match rtype {
+            Rtype::A => Rdata::A(bits.into()),
+            Rtype::AAAA => Rdata::Aaaa((u128::from(bits) << 96).into()),
+            Rtype::PTR => Rdata::Ptr(self.name()),
+            Rtype::MX => Rdata::Mx {
+                preference: bits as u16,
+                exchange: self.name(),
+            },
+            _ => Rdata::Txt(vec![self.octets().into()]),
+        }
+    }
+}
+
+impl Resolver for Chaos {
+    fn lookup(&self, name: Name, rtype: Rtype) -> LookupFuture<'_> {
+        self.asked.set(self.asked.get() + 1);
+        let lookup = match self.turn() % 8 {
+            0 => Lookup::NoData,
+            1 => Lookup::NxDomain,
+            2 => Lookup::Failed(Rcode(self.turn() as u8)),
+            3 => Lookup::Silent,
+            kind => {
+                // Now and then records of a type that nobody asked for.
+                let rtype = if kind == 4 {
+                    Rtype(self.turn() as u16 % 20)
+                } else {
+                    rtype
+                };
+                let records = (0..self.turn() % 30).map(|_| Record {
+                    name: name.clone(),
+                    ttl: 0,
+                    data: self.data(rtype),
+                });
+                Lookup::Found(Answer {
+                    records: records.collect(),
+                    aliases: if kind == 5 { vec![self.name()] } else { Vec::new() },
+                    soa: None,
+                    malformed: u16::from(kind == 6),
+                })
+            }
+        };
+        Box::pin(std::future::ready(lookup))
+    }
+}
+
 impl Resolver for World {
     fn lookup(&self, name: Name, rtype: Rtype) -> LookupFuture<'_> {
         self.asked.borrow_mut().push((name.clone(), rtype));

@@ -245,6 +245,11 @@ fn not_confirmed(rdns: &Rdns, address: IpAddr) -> Option<Finding> {
             "rdns_unconfirmed",
             format!("whether {} leads back to {address} is not known now", names()),
         )),
+        Iprev::Pass => {
+            let stale = rdns.names.iter().find(|name| name.confirmed == Some(false))?;
+            let text = format!("one name of {address}, {}, does not lead back to it", stale.name);
+            Some(Finding::warning(STAGE, "rdns_stale_name", text).mend("remove that PTR record"))
+        }
         _ => None,
     }
 }
@@ -362,7 +367,7 @@ mod tests {
             .a("mail.example.org", "192.0.2.7");
         let (found, findings) = run(&world).await;
         assert_eq!((found.count, found.domain.as_deref()), (2, Some("example.org")));
-        assert_eq!(codes(&findings), ["rdns_several"]);
+        assert_eq!(codes(&findings), ["rdns_stale_name", "rdns_several"]);
     }
 
     #[tokio::test]

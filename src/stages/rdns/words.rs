@@ -1,8 +1,8 @@
 //! The words that providers put into the names they give to addresses, and those of mail servers.
 //!
 //! A host name is taken apart at everything that is not a letter, so `adsl77-3` is `adsl` and `mx0a` is `mx`, `a`.
-//! Words of four letters or fewer must stand alone; the longer ones marked so may also be part of a compound
-//! (`cablelink`, `dynadsl`).
+//! Words that could hide in an ordinary one must stand alone; the others may be part of a compound (`cablelink`,
+//! `dynadsl`).
 
 /// What a word says about the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,10 @@ const PARTS: &[(&str, Hint)] = &[
     ("mail", Hint::Mail),
     ("smtp", Hint::Mail),
     ("postfix", Hint::Mail),
+    ("mta", Hint::MailPerhaps),
+    ("smarthost", Hint::MailPerhaps),
+    ("ironport", Hint::MailPerhaps),
+    ("antispam", Hint::MailPerhaps),
     ("outbound", Hint::MailPerhaps),
     ("outgoing", Hint::MailPerhaps),
     ("newsletter", Hint::MailPerhaps),
@@ -47,14 +51,12 @@ const PARTS: &[(&str, Hint)] = &[
     ("dyndsl", Hint::Dynamic),
     ("dynadsl", Hint::Dynamic),
     ("dhcp", Hint::Dynamic),
-    ("pppoe", Hint::Dynamic),
     ("dialup", Hint::Dynamic),
     ("dialin", Hint::Dynamic),
     ("unassigned", Hint::Dynamic),
     ("unnasigned", Hint::Dynamic),
-    ("adsl", Hint::Access),
-    ("vdsl", Hint::Access),
-    ("xdsl", Hint::Access),
+    ("ppp", Hint::Dynamic),
+    ("dsl", Hint::Access),
     ("cable", Hint::Access),
     ("catv", Hint::Access),
     ("modem", Hint::Access),
@@ -72,8 +74,14 @@ const PARTS: &[(&str, Hint)] = &[
 
 /// Words that stand alone.
 const WHOLE: &[(&str, Hint)] = &[
-    ("mta", Hint::MailPerhaps),
     ("mx", Hint::MailPerhaps),
+    ("mxa", Hint::MailPerhaps),
+    ("mxb", Hint::MailPerhaps),
+    ("mxin", Hint::MailPerhaps),
+    ("mxout", Hint::MailPerhaps),
+    ("iport", Hint::MailPerhaps),
+    ("exchange", Hint::MailPerhaps),
+    ("delivery", Hint::MailPerhaps),
     ("out", Hint::MailPerhaps),
     ("mout", Hint::MailPerhaps),
     ("relay", Hint::MailPerhaps),
@@ -102,16 +110,10 @@ const WHOLE: &[(&str, Hint)] = &[
     ("pool", Hint::Dynamic),
     ("pools", Hint::Dynamic),
     ("pooles", Hint::Dynamic),
-    ("ppp", Hint::Dynamic),
-    ("pppool", Hint::Dynamic),
     ("pptp", Hint::Dynamic),
     ("dial", Hint::Dynamic),
     ("dialip", Hint::Dynamic),
     ("ras", Hint::Dynamic),
-    ("dsl", Hint::Access),
-    ("sdsl", Hint::Access),
-    ("hdsl", Hint::Access),
-    ("rdsl", Hint::Access),
     ("hsd", Hint::Access),
     ("hsi", Hint::Access),
     ("hfc", Hint::Access),
@@ -158,6 +160,11 @@ const WHOLE: &[(&str, Hint)] = &[
     ("rev", Hint::Customer),
     ("reverse", Hint::Customer),
     ("vps", Hint::Customer),
+    ("vds", Hint::Customer),
+    ("kvm", Hint::Customer),
+    ("compute", Hint::Customer),
+    ("instance", Hint::Customer),
+    ("members", Hint::Customer),
     ("vm", Hint::Customer),
     ("www", Hint::Service),
     ("web", Hint::Service),
