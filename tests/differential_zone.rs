@@ -1,4 +1,4 @@
-//! The same files read by `zone` and by the real rbldnsd give the same answers.
+//! The same files read by `zone`, served by the lab and served by the real rbldnsd give the same answers.
 //!
 //! Files and questions are made from seeds out of a small space, so that entries overlap, exclude each other and are
 //! broken in every way that the generator knows. A failure names seed, question and file.
@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use hickory_proto::rr::RecordType;
 use peers::{Peer, ask};
+use reputon::lab::{Conduct, ExtraZone, Lab, LabOptions};
 use reputon::wire::{Name, Rdata, Rtype};
 use reputon::zone::{Dataset, DatasetKind, Zone, ZoneAnswer};
 
@@ -301,15 +302,34 @@ fn the_same_files_give_the_same_answers() {
         .map(|(zone, kind, _, text)| (zone.as_str(), kind.as_str(), text.as_bytes()))
         .collect();
     let Some(peer) = Peer::rbldnsd(&specs) else { return };
+    let parse = |origin: &str, kind: DatasetKind, text: &str| {
+        let dataset = Dataset::parse(kind, origin, text.as_bytes()).expect("rbldnsd loads it");
+        Zone::new(origin.parse().expect("a name"), vec![dataset])
+    };
+    let served = |(origin, kind, _, text): &(String, DatasetKind, u64, String)| ExtraZone {
+        zone: parse(origin, *kind, text),
+        conduct: Conduct::Honest,
+    };
+    let options = LabOptions {
+        embedded: false,
+        zones: files.iter().map(served).collect(),
+        ..LabOptions::default()
+    };
+    let lab = Lab::start(options).expect("loopback can be listened on");
     let mut listed = 0;
     for (origin, kind, seed, text) in &files {
-        let dataset = Dataset::parse(*kind, origin, text.as_bytes()).expect("rbldnsd loads it");
-        let zone = Zone::new(origin.parse().expect("a name"), vec![dataset]);
+        let zone = parse(origin, *kind, text);
         let mut seeded = Seeded::new(seed + 1_000);
         for _ in 0..QUESTIONS {
             let name = under(&question(*kind, &mut seeded), origin);
             for rtype in [RecordType::A, RecordType::TXT, RecordType::MX] {
                 let theirs = ask(peer.addr(), &name, rtype);
+                let labs = ask(lab.addr(), &name, rtype);
+                assert_eq!(
+                    (labs.rcode, &labs.answers),
+                    (theirs.rcode, &theirs.answers),
+                    "{name} {rtype} (left: the lab's), seed {seed}, file:\n{text}"
+                );
                 let ours = local(&zone, &name, rtype);
                 listed += usize::from(!ours.1.is_empty());
                 let theirs = (theirs.rcode, theirs.answers.into_iter().collect::<BTreeSet<_>>());

@@ -101,7 +101,7 @@ impl<'a> Builder<'a> {
         match parse_special(text, ttl, TTL_DEFAULT) {
             None => self.notes.warn(line, "not a special entry that is known"),
             Some(Special::Soa(soa)) => {
-                self.soa.get_or_insert(soa);
+                self.soa.get_or_insert(*soa);
             }
             Some(Special::Ns(ns)) => {
                 self.ns.get_or_insert(ns);

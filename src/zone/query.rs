@@ -1,6 +1,6 @@
 //! What is asked of a dataset: a name relative to the zone, and the address that it spells backwards, if any.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -35,7 +35,13 @@ impl<'a> ZoneQuery<'a> {
         self.labels
     }
 
-    /// The address that the name spells backwards.
+    /// The address that the name spells backwards, if it does.
+    pub fn address(&self) -> Option<IpAddr> {
+        let Addresses { ip4, ip6 } = self.addresses(false);
+        ip4.map(IpAddr::V4).or(ip6.map(IpAddr::V6))
+    }
+
+    /// The addresses that the name stands for in a zone with or without data for IPv4.
     pub(super) fn addresses(&self, zone_has_ip4: bool) -> Addresses {
         let spelt4 = self
             .spelt_ip4()

@@ -44,7 +44,7 @@ enum Entries {
     Ip6Trie(Ip6Trie),
     Dnset(Dnset),
     Generic(Generic),
-    Prefixes(Prefixes),
+    Prefixes(Box<Prefixes>),
 }
 
 /// One set of entries.
@@ -100,7 +100,7 @@ impl Section {
             DatasetKind::Ip6Trie => Entries::Ip6Trie(Ip6Trie::default()),
             DatasetKind::Dnset => Entries::Dnset(Dnset::default()),
             DatasetKind::Generic => Entries::Generic(Generic::default()),
-            DatasetKind::Prefixes => Entries::Prefixes(Prefixes::default()),
+            DatasetKind::Prefixes => Entries::Prefixes(Box::default()),
             DatasetKind::Combined => return None,
         };
         Some(Section {

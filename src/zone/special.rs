@@ -48,7 +48,7 @@ pub(super) struct Stamp {
 /// A special line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Special<'a> {
-    Soa(ZoneSoa),
+    Soa(Box<ZoneSoa>),
     Ns(NameServers),
     Ttl(u32),
     /// The largest range; 0: any.
@@ -71,7 +71,7 @@ pub(super) fn special_text(line: &[u8]) -> Option<&[u8]> {
 /// Reads a special line's text. `ttl` stands for a TTL of 0 in `$SOA` and `$NS`, `ttl_default` in `$TTL`.
 pub(super) fn parse_special(text: &[u8], ttl: u32, ttl_default: u32) -> Option<Special<'_>> {
     if let Some(rest) = after_word(text, "soa") {
-        return parse_soa(rest, ttl).map(Special::Soa);
+        return parse_soa(rest, ttl).map(|soa| Special::Soa(Box::new(soa)));
     }
     if let Some(rest) = after_word(text, "ns").or_else(|| after_word(text, "nameserver")) {
         return parse_ns(rest, ttl).map(Special::Ns);
