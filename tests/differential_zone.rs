@@ -374,6 +374,35 @@ fn datasets_of_one_zone_answer_together() {
     }
 }
 
+/// The largest prefixes there are.
+#[test]
+fn everything_can_be_listed() {
+    let kinds = ["ip4set", "ip4trie", "ip6trie"];
+    let texts: [&[u8]; 3] = [
+        b"0/0 :9:\n0.0.0.0-255.255.255.255\n!10/8\n10.1/16",
+        b"0.0.0.0/0 :3\n!10/8\n10.1/16\n",
+        b"::/0\n!8000::/1\n9000::/4\n",
+    ];
+    let zones: Vec<String> = kinds.iter().map(|kind| format!("{kind}.test")).collect();
+    let specs: Vec<(&str, &str, &[u8])> = (0..3)
+        .map(|index| (zones[index].as_str(), kinds[index], texts[index]))
+        .collect();
+    let Some(peer) = Peer::rbldnsd(&specs) else { return };
+    let v4 = ["0.0.0.0", "255.255.255.255", "1.1.1.10", "1.1.2.10", "128.0.0.1"].map(str::to_owned);
+    let v6 = ["::", "7fff::1", "8000::", "9000::1", "ffff::"].map(reversed);
+    for (origin, kind, text) in &specs {
+        let known = DatasetKind::by_name(kind).expect("a kind");
+        let dataset = Dataset::parse(known, "file", text).expect("rbldnsd loads it");
+        let zone = Zone::new(origin.parse().expect("a name"), vec![dataset]);
+        for relative in v4.iter().chain(&v6) {
+            let name = under(relative, origin);
+            let theirs = ask(peer.addr(), &name, RecordType::A);
+            let theirs = (theirs.rcode, theirs.answers.into_iter().collect::<BTreeSet<_>>());
+            assert_eq!(local(&zone, &name, RecordType::A), theirs, "{name} (left: ours)");
+        }
+    }
+}
+
 #[test]
 fn the_same_files_are_refused() {
     for (kind, text) in [

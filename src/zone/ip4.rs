@@ -67,7 +67,8 @@ impl Ip4Set {
             None => (line, false),
         };
         let parsed = match self.form {
-            Ip4Form::Ranges => parse_range(text),
+            // Everything is listed as a range of two ends here, and as /0 in an `ip4trie`.
+            Ip4Form::Ranges => parse_range(text).filter(|(range, _)| range.bits > 0),
             _ => parse_cidr(text),
         };
         let (range, rest) = match parsed {

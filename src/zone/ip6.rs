@@ -159,7 +159,7 @@ fn parse_word(text: &[u8]) -> Option<(u16, &[u8])> {
 }
 
 /// A prefix: words alone (16 bits each), or with a length. One bare word is none.
-fn parse_cidr(text: &[u8]) -> Option<(Ipv6Addr, u8, &[u8])> {
+pub(super) fn parse_cidr(text: &[u8]) -> Option<(Ipv6Addr, u8, &[u8])> {
     let (address, words_bits, rest) = parse_prefix(text)?;
     let Some(tail) = rest.strip_prefix(b"/") else {
         return (words_bits != 16).then_some((address, words_bits, rest));

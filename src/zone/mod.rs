@@ -18,6 +18,7 @@ mod dataset;
 mod dnset;
 mod error;
 mod generic;
+mod guess;
 mod ip4;
 mod ip6;
 mod prefixes;

@@ -308,6 +308,26 @@ mod tests {
         assert_eq!(ask(&zone, "15.0.0.10"), "NxDomain");
     }
 
+    proptest::proptest! {
+        /// Whatever stands in a file, reading and asking it ends well.
+        #[test]
+        fn no_text_is_too_hostile(
+            text in "([!:$#;=.*@/ 0-9a-f\\\\-]|\n|\\$[A-Z0-9=]{1,9} |127\\.|::|[^\\x01]){0,60}",
+            name in "([a-f0-9]{1,3}\\.){0,34}[a-f0-9]",
+        ) {
+            for kind in ["ip4set", "ip4tset", "ip4trie", "ip6tset", "ip6trie", "dnset", "generic", "combined", "cidr"] {
+                let kind = DatasetKind::by_name(kind).expect("a kind");
+                for text in [text.clone(), format!("$DATASET ip6trie @\n{text}"), format!("w MX 1 {text}")] {
+                    let Ok(dataset) = Dataset::parse(kind, "test", text.as_bytes()) else { continue };
+                    let zone = Zone::new(Name::root(), vec![dataset]);
+                    let name: Name = name.parse().expect("a good name");
+                    zone.answer(&name, Rtype::ANY);
+                    zone.has_below(&ZoneQuery::from_name(&name));
+                }
+            }
+        }
+    }
+
     #[test]
     fn names_above_entries_are_known() {
         let zone = zone(DatasetKind::Ip4Set, "127.0.0.2\n!10.0.0.1\n198.51.100\n");
