@@ -419,3 +419,34 @@ fn an_impaired_zone_must_be_there() {
     };
     assert!(Lab::start(options).is_err());
 }
+
+#[test]
+fn nobody_else_can_reach_it() {
+    let options = LabOptions {
+        bind: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        ..LabOptions::default()
+    };
+    let error = Lab::start(options).expect_err("refused");
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn it_serves_over_ipv6_too() {
+    let options = LabOptions {
+        bind: SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0)),
+        ..LabOptions::default()
+    };
+    // A machine without IPv6 has nothing to show here.
+    let Ok(lab) = Lab::start(options) else { return };
+    let socket = UdpSocket::bind((std::net::Ipv6Addr::LOCALHOST, 0)).expect("a loopback socket");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .expect("a good timeout");
+    let query = raw_query(9, "2.0.0.127.brute.lab.test");
+    for _ in 0..3 {
+        socket.send_to(&query, lab.addr()).expect("loopback takes it");
+        let mut buffer = [0; 512];
+        let len = socket.recv(&mut buffer).expect("an answer");
+        assert_eq!((buffer[7], &buffer[len - 4..len]), (1, &[127, 0, 0, 2][..]));
+    }
+}

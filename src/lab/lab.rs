@@ -114,9 +114,14 @@ impl Lab {
     /// Starts serving.
     ///
     /// # Errors
-    /// If an address cannot be listened on, a thread not be started, or an impaired zone is not there.
+    /// If the address is not on loopback (a server that lies must not be reached by others) or cannot be listened on, a
+    /// thread cannot be started, or an impaired zone is not there.
     pub fn start(options: LabOptions) -> io::Result<Lab> {
         let bind = options.bind;
+        if !bind.ip().is_loopback() {
+            let why = format!("{bind}: the lab serves on loopback addresses only");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let (late, late_thread) = Late::start()?;
         let mut lab = Lab {
             world: Arc::new(build_world(options)?),

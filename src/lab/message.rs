@@ -308,3 +308,87 @@ pub(super) fn soa_record(soa: &crate::zone::ZoneSoa) -> Vec<u8> {
     put_len(&mut out, at);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOA: &[u8] = b"soa";
+
+    fn query(name: &str, edns: Option<u16>) -> Vec<u8> {
+        let name: Name = name.parse().expect("a good name");
+        let mut message = vec![0xab, 0xcd, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(edns.is_some())];
+        message.extend(name.as_wire());
+        message.extend([0, 16, 0, 1]);
+        if let Some([high, low]) = edns.map(u16::to_be_bytes) {
+            message.extend([0, 0, 41, high, low, 0, 0, 0, 0, 0, 0]);
+        }
+        message
+    }
+
+    /// The length of a reply with a text of `len` octets, and whether it was cut.
+    fn reply(message: &[u8], transport: Transport, len: usize) -> (usize, bool) {
+        let mut question = Question::new();
+        question.read(message).expect("a good query");
+        let mut out = Vec::new();
+        let mut writer = Writer::begin(&mut out, message, &question, transport, Rcode::NOERROR);
+        let strings = vec![b'x'; len].chunks(255).map(Box::from).collect();
+        writer.answer(Owner::Suffix(0), 60, &Rdata::Txt(strings), &[]);
+        writer.end();
+        (out.len(), out[2] & 2 != 0)
+    }
+
+    #[test]
+    fn replies_keep_to_the_size_that_was_offered() {
+        let (plain, small, large) = (
+            query("a.test", None),
+            query("a.test", Some(100)),
+            query("a.test", Some(9_000)),
+        );
+        assert!(!reply(&plain, Transport::Udp, 400).1);
+        assert_eq!(reply(&plain, Transport::Udp, 500), (plain.len(), true));
+        assert_eq!(reply(&small, Transport::Udp, 500), (small.len(), true));
+        assert!(!reply(&large, Transport::Udp, 1_100).1);
+        assert!(reply(&large, Transport::Udp, 1_230).1);
+        assert!(!reply(&plain, Transport::Tcp, 60_000).1);
+    }
+
+    #[test]
+    fn the_authority_points_into_the_question() {
+        let message = query("9.bl.test", None);
+        let mut question = Question::new();
+        question.read(&message).expect("a good query");
+        assert_eq!(question.prefix(1), b"\x019");
+        assert_eq!(question.suffix(1), b"\x02bl\x04test");
+        let mut out = Vec::new();
+        let mut writer = Writer::begin(&mut out, &message, &question, Transport::Udp, Rcode::NXDOMAIN);
+        writer.authority(Owner::Suffix(1), SOA);
+        writer.authority(Owner::Suffix(3), SOA);
+        writer.end();
+        assert_eq!(out[message.len()..], *b"\xc0\x0esoa\0soa");
+        assert_eq!(out[8..10], [0, 2]);
+    }
+
+    proptest::proptest! {
+        /// Whatever comes in, reading it ends well, and what was read can be replied to.
+        #[test]
+        fn no_message_is_too_hostile(
+            head in proptest::array::uniform12(0u8..3),
+            body in proptest::collection::vec(proptest::num::u8::ANY, 0..300),
+        ) {
+            let message = [&head[..], &body].concat();
+            let mut question = Question::new();
+            match question.read(&message) {
+                Ok(()) => {
+                    let mut out = Vec::new();
+                    let mut writer = Writer::begin(&mut out, &message, &question, Transport::Udp, Rcode::NXDOMAIN);
+                    writer.authority(Owner::Suffix(question.labels()), SOA);
+                    writer.end();
+                    assert!(out.len() >= HEADER_OCTETS);
+                }
+                Err(Unreadable::Header(rcode)) => header_only(&mut Vec::new(), &message, rcode),
+                Err(Unreadable::Ignore) => {}
+            }
+        }
+    }
+}

@@ -152,6 +152,30 @@ impl Peer {
     }
 }
 
+/// Lines for [`Peer::unbound`] that send every question to one server, the names too that unbound keeps to itself
+/// (RFC 6303, RFC 6761).
+pub fn forward_all_to(addr: SocketAddr) -> String {
+    let kept = [
+        "test.",
+        "invalid.",
+        "113.0.203.in-addr.arpa.",
+        "100.51.198.in-addr.arpa.",
+        "2.0.192.in-addr.arpa.",
+        "8.b.d.0.1.0.0.2.ip6.arpa.",
+    ];
+    let mut lines: String = kept
+        .iter()
+        .map(|zone| format!("  local-zone: \"{zone}\" nodefault\n"))
+        .collect();
+    let _ = writeln!(
+        lines,
+        "forward-zone:\n  name: \".\"\n  forward-addr: {}@{}",
+        addr.ip(),
+        addr.port()
+    );
+    lines
+}
+
 /// A reply as far as tests compare it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
