@@ -1,34 +1,58 @@
-//! The command line: what was typed (`args`, `options`, `values`), what teaches it (`help`, `pages`), what is done.
+//! The command line: what was typed (`args`, `options`, `values`), what teaches it (`help`, `pages`), parts made of it
+//! (`build`), what is done (`commands`).
 //!
 //! clap stays here: nothing of the library sees a flag. Standard output is data, standard error is talk.
 
 mod args;
+mod build;
+mod commands;
 mod help;
 mod options;
 mod pages;
+mod progress;
+mod signals;
 mod values;
 
 use std::io::{self, Write};
 
+use anyhow::bail;
 use clap::Parser;
 
 use args::{Cli, Command};
 
+/// The exit status of usage, configuration and I/O errors.
+const FAILED: u8 = 2;
+
 /// Parses the command line and does what it says; the exit status, if it is not clap that ends the process.
 pub(crate) fn run() -> u8 {
-    let page = match Cli::parse().command {
-        Command::Completions(args) => pages::completions(args.shell),
-        Command::Man => pages::man(),
-        _ => Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this command is not built yet",
-        )),
-    };
-    match page.and_then(|page| io::stdout().lock().write_all(&page)) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("reputon: {error}");
-            2
+    let cli = Cli::parse();
+    match dispatch(&cli) {
+        Ok(status) => status,
+        Err(error) if is_broken_pipe(&error) => 0,
+        Err(error) => {
+            eprintln!("reputon: {error:#}");
+            FAILED
         }
-        _ => 0,
     }
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
+    let quiet = cli.talk.quiet;
+    match &cli.command {
+        Command::Scan(args) => commands::scan::run(args, quiet),
+        Command::Lab(args) => commands::lab::run(args, quiet),
+        Command::Completions(args) => page(pages::completions(args.shell)?),
+        Command::Man => page(pages::man()?),
+        _ => bail!("this command is not built yet"),
+    }
+}
+
+fn page(page: Vec<u8>) -> anyhow::Result<u8> {
+    io::stdout().lock().write_all(&page)?;
+    Ok(0)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

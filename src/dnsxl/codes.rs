@@ -84,6 +84,19 @@ impl CodePattern {
         }
     }
 
+    /// One answer that fits, for rehearsals.
+    pub fn example(&self) -> Option<Ipv4Addr> {
+        let answer = match self.0 {
+            Shape::Range(first, _) => first,
+            Shape::Octets(wanted) => {
+                let [_, b, c, d] = wanted;
+                Ipv4Addr::new(127, b.unwrap_or(0), c.unwrap_or(0), d.unwrap_or(2))
+            }
+            Shape::Mask([_, b, c, d]) => Ipv4Addr::new(127, b, c, d),
+        };
+        self.matches(answer).then_some(answer)
+    }
+
     /// How closely the pattern names an answer; lower is closer. Masks share one class, so that all of them speak.
     fn looseness(&self) -> (u8, u32) {
         match self.0 {

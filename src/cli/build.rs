@@ -1,0 +1,79 @@
+//! From what was typed to the parts that do the work. Every error says what was typed and how to mend it.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, bail};
+use reputon::dnsxl::{Catalogue, Key};
+use reputon::lab::{CATALOGUE, CATALOGUE_BAD};
+use reputon::plan::Keys;
+
+use super::options::{CatalogueOptions, KeyOptions, PathOptions};
+
+/// Where the system names its resolvers.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// The prefix of environment variables that hold keys.
+const KEY_PREFIX: &str = "REPUTON_KEY_";
+
+/// The resolvers that were named, or else the system's.
+pub(crate) fn resolvers(options: &PathOptions) -> anyhow::Result<Vec<SocketAddr>> {
+    if !options.resolver.is_empty() {
+        return Ok(options.resolver.iter().map(|server| server.0).collect());
+    }
+    let mend = "name a resolver with --resolver";
+    let text = std::fs::read(RESOLV_CONF).with_context(|| format!("{RESOLV_CONF}: cannot be read; {mend}"))?;
+    let config = resolv_conf::Config::parse(text).with_context(|| format!("{RESOLV_CONF}: not understood; {mend}"))?;
+    let servers: Vec<SocketAddr> = config
+        .get_nameservers_or_local()
+        .iter()
+        .map(|server| SocketAddr::new(server.into(), 53))
+        .collect();
+    Ok(servers)
+}
+
+/// The catalogue; what is worth a warning is said.
+pub(crate) fn catalogue(options: &CatalogueOptions, quiet: bool) -> anyhow::Result<Catalogue> {
+    let (catalogue, warnings) = Catalogue::load(!options.only_catalogue, &options.catalogue)?;
+    if !quiet {
+        for warning in warnings {
+            eprintln!("reputon: {warning}");
+        }
+    }
+    Ok(catalogue)
+}
+
+/// The catalogue of the embedded world: its own lists, good and bad.
+pub(crate) fn lab_catalogue() -> anyhow::Result<Catalogue> {
+    Ok(Catalogue::parse(&[
+        ("lab.toml", CATALOGUE),
+        ("lab-bad.toml", CATALOGUE_BAD),
+    ])?)
+}
+
+/// Keys by operator: from the environment, then from the command line.
+pub(crate) fn keys(options: &KeyOptions, catalogue: &Catalogue) -> anyhow::Result<Keys> {
+    let mut keys = Keys::new();
+    for operator in catalogue.operators() {
+        let variable = format!("{KEY_PREFIX}{}", operator.id.to_uppercase().replace('-', "_"));
+        if let Some(text) = std::env::var_os(&variable) {
+            let key = text.to_str().and_then(|text| Key::new(text).ok());
+            let key = key.with_context(|| format!("{variable}: not a key: letters, digits, dashes, underscores"))?;
+            keys.insert(operator.id.clone(), key);
+        }
+    }
+    for typed in &options.key {
+        if !catalogue
+            .operators()
+            .iter()
+            .any(|operator| operator.id == typed.operator)
+        {
+            bail!(
+                "--key {}=…: no such operator; `reputon lists` shows them",
+                typed.operator
+            );
+        }
+        let key = Key::new(typed.key.reveal()).with_context(|| format!("--key {}=…", typed.operator))?;
+        keys.insert(typed.operator.clone(), key);
+    }
+    Ok(keys)
+}

@@ -1,0 +1,4 @@
+//! The commands, a file each: parts from `build`, work by the library, an exit status.
+
+pub(super) mod lab;
+pub(super) mod scan;

@@ -1,0 +1,38 @@
+//! SIGINT and SIGTERM ask the run to stop; a second one ends the process.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use reputon::scan::{Stop, StopReason};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Exit statuses by custom: 128 and the signal's number.
+pub(crate) const INTERRUPTED: u8 = 130;
+pub(crate) const TERMINATED: u8 = 143;
+
+/// Turns signals into requests to stop, on a thread of its own.
+pub(crate) fn watch() -> io::Result<Arc<Stop>> {
+    let stop = Arc::new(Stop::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let request = stop.clone();
+    thread::Builder::new().name("reputon-signals".into()).spawn(move || {
+        runtime.block_on(async move {
+            loop {
+                let (reason, status) = tokio::select! {
+                    _ = interrupt.recv() => (StopReason::Interrupt, INTERRUPTED),
+                    _ = terminate.recv() => (StopReason::Terminate, TERMINATED),
+                };
+                if request.requested().is_some() {
+                    std::process::exit(status.into());
+                }
+                request.request(reason);
+            }
+        });
+    })?;
+    Ok(stop)
+}
