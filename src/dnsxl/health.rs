@@ -327,7 +327,7 @@ pub(super) fn above(reader: &Reader<'_>, reply: &ProbeReply) -> Option<Name> {
 }
 
 pub(super) fn zone_gone(owner: &Name) -> Fault {
-    let why = format!("the zone does not exist: {owner} says so");
+    let why = format!("the zone does not exist: {} says so", owner.to_lowercase());
     Fault::new(State::ZoneGone, why)
 }
 

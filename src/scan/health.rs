@@ -176,9 +176,11 @@ impl<N: Network> Worker<'_, N> {
             let Standing::Failing(fault) = &lane.standing else {
                 continue;
             };
-            let cause = match broken && !lane.routed {
-                true => Cause::ResolverBroken,
-                false => fault.cause(),
+            let cause = match (broken && !lane.routed, fault.cause()) {
+                (true, _) => Cause::ResolverBroken,
+                // It looks as if a resolver took answers out, but other lists' answers come through: it is this list.
+                (false, Cause::ResolverBroken) => Cause::ListUnhealthy,
+                (false, cause) => cause,
             };
             self.give_up(index, cause);
         }
