@@ -1,4 +1,43 @@
-//! reputon: a high-throughput batch DNSBL scanning engine.
+//! reputon: a high-throughput batch DNSBL scanning engine, and the map of its house.
+//!
+//! # The way of a target
+//!
+//! ```text
+//! targets → plan → query → engine ⇄ transport → outcome → observation → tile → dossier → verdict → report
+//! ```
+//!
+//! [`targets`] reads what was typed into a compact set of chunks. [`plan`] lays targets × lists. [`scan`] examines each
+//! list, then asks what is pending through one sans-IO [`engine`] over [`transport`]'s sockets, and turns outcomes into
+//! observations by the rules of [`dnsxl`]. Observations live in a [`dossier::Tile`] until every one is settled and confirmed by
+//! a later control; then its targets become dossiers, which [`verdict`] judges and [`report`] writes.
+//!
+//! Three ideas carry the rest:
+//!
+//! 1. Mechanism and meaning meet only in [`scan`]. The engine knows no list, no socket and no clock; [`dnsxl`] and [`stages`]
+//!    know no engine. Both sides speak [`exchange`].
+//! 2. What the network does is data. Every planned pair ends as exactly one [`dnsxl::Observation`], and what is not known is
+//!    `Unknown` with its cause, never clean and never listed.
+//! 3. The tile (256 targets × the lists) is the unit of memory and order: a bounded number is open, whatever the range.
+//!
+//! # The floors
+//!
+//! A floor imports from those above it in this list only.
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 1 | [`wire`], [`clock`], [`datagram`] |
+//! | 2 | [`exchange`], [`targets`], [`zone`], [`transport`] |
+//! | 3 | [`engine`], [`dnsxl`], [`stages`] |
+//! | 4 | [`dossier`], [`plan`] |
+//! | 5 | [`scan`], [`verdict`] |
+//! | 6 | [`report`], [`lab`] |
+//! | 7 | this file |
+//! | 8 | the binary's `cli` |
+//!
+//! # Doors
+//!
+//! [`scan::Scan`] runs a plan. [`engine::Engine`] with [`wire`] is for those who bring their own loop. [`dnsxl::Catalogue`],
+//! [`verdict::Judge`] and [`report::Sink`] are values and traits for those who bring their own data.
 
 pub mod clock;
 pub mod datagram;
@@ -11,7 +50,6 @@ pub mod plan;
 pub mod report;
 pub mod scan;
 pub mod stages;
-pub mod store;
 pub mod targets;
 pub mod transport;
 pub mod verdict;

@@ -138,7 +138,7 @@ impl Engine {
                 TIMEOUT_MIN_AUTHORITY
             };
             let rtt = Rtt::new(floor, self.options.timeout);
-            let window = Window::new(server.window_max);
+            let window = Window::new(server.path_window_max);
             paths.push(PathIndex(index16(self.paths.len())));
             self.paths.push(Path::new(upstream, route, 1 << bit, rtt, window));
         }

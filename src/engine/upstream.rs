@@ -19,6 +19,8 @@ pub struct UpstreamOptions {
     pub recursive: bool,
     /// Queries in flight at most, all paths together.
     pub window_max: u32,
+    /// Queries in flight at most on one path. Behind a resolver it is the authority's buffer that bounds them.
+    pub path_window_max: u32,
     /// Packets a second at most; none: no limit but the window.
     pub rate_qps: Option<f64>,
 }
@@ -39,6 +41,7 @@ pub(super) struct Server {
     pub(super) recursive: bool,
     pub(super) in_flight: u32,
     pub(super) window_max: u32,
+    pub(super) path_window_max: u32,
     pub(super) bucket: Option<Bucket>,
     /// Queries go out with EDNS.
     pub(super) edns: bool,
@@ -59,6 +62,7 @@ impl Server {
             recursive: options.recursive,
             in_flight: 0,
             window_max: options.window_max.max(1),
+            path_window_max: options.path_window_max.max(1),
             bucket: options.rate_qps.map(Bucket::paced),
             edns: true,
             edns_answered: false,

@@ -88,6 +88,7 @@ impl Doors {
             ports,
             recursive: true, // an authority ignores RD; what a user names for a zone may be either
             window_max: self.window_max.unwrap_or(default),
+            path_window_max: self.window_max.unwrap_or(WINDOW_MAX),
             rate_qps: None,
         }))
     }
