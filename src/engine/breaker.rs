@@ -1,7 +1,8 @@
 //! A path that has fallen silent is held and probed, so that a dead server costs a few packets and not one time-out for
 //! every target.
 //!
-//! Closed → (silence for [`SILENT_TRIES_TO_OPEN`] tries in a row) → open: one query is let through at growing intervals →
+//! Closed → (silence for [`SILENT_TRIES_TO_OPEN`] tries in a row, none of them sent before the last reply came: replies
+//! come sooner than time-outs, so that the losses of a burst always stand together at its end) → open: one query is let through at growing intervals →
 //! any reply closes it; [`PROBES_TO_DEATH`] silent ones make it dead. Asks for a dead path end at once; probes still go
 //! out, and a reply revives it.
 
@@ -23,6 +24,8 @@ pub(super) enum Breaker {
     Closed {
         /// Tries in a row without a reply.
         silent: u32,
+        /// When the last reply came.
+        heard: Instant,
     },
     /// It is held; one query may pass at `until`.
     Open {
@@ -49,7 +52,10 @@ pub(super) enum Tripped {
 }
 
 impl Breaker {
-    pub(super) const NEW: Breaker = Breaker::Closed { silent: 0 };
+    pub(super) const NEW: Breaker = Breaker::Closed {
+        silent: 0,
+        heard: Instant::ZERO,
+    };
 
     /// Whether a query may pass: at once, at a moment, or not until something changes.
     pub(super) fn passes_at(&self, now: Instant) -> Option<Instant> {
@@ -60,6 +66,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it is held, but not given up.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Breaker::Open { .. })
+    }
+
     /// A query passed.
     pub(super) fn passed(&mut self) {
         if let Breaker::Open { probing, .. } = self {
@@ -68,16 +79,17 @@ impl Breaker {
     }
 
     /// A reply came. Whether the path was held before.
-    pub(super) fn replied(&mut self) -> bool {
+    pub(super) fn replied(&mut self, now: Instant) -> bool {
         let held = !matches!(self, Breaker::Closed { .. });
-        *self = Breaker::NEW;
+        *self = Breaker::Closed { silent: 0, heard: now };
         held
     }
 
-    /// A try stayed silent.
-    pub(super) fn silent(&mut self, now: Instant) -> Tripped {
+    /// A try that was sent at `sent` stayed silent.
+    pub(super) fn silent(&mut self, now: Instant, sent: Instant) -> Tripped {
         match self {
-            Breaker::Closed { silent } => {
+            Breaker::Closed { heard, .. } if sent < *heard => Tripped::No,
+            Breaker::Closed { silent, .. } => {
                 *silent += 1;
                 if *silent < SILENT_TRIES_TO_OPEN {
                     return Tripped::No;
@@ -130,10 +142,10 @@ mod tests {
         let mut breaker = Breaker::NEW;
         let mut now = Instant::ZERO;
         for _ in 1..SILENT_TRIES_TO_OPEN {
-            assert_eq!(breaker.silent(now), Tripped::No);
+            assert_eq!(breaker.silent(now, now), Tripped::No);
         }
-        assert_eq!(breaker.silent(now), Tripped::Open);
-        assert_eq!(breaker.silent(now), Tripped::Open, "an earlier packet runs out");
+        assert_eq!(breaker.silent(now, now), Tripped::Open);
+        assert_eq!(breaker.silent(now, now), Tripped::Open, "an earlier packet runs out");
         for probe in 1..=PROBES_TO_DEATH {
             let at = breaker.passes_at(now).expect("a probe may pass some time");
             assert!(at > now);
@@ -146,10 +158,10 @@ mod tests {
             } else {
                 Tripped::Open
             };
-            assert_eq!(breaker.silent(now), expected);
+            assert_eq!(breaker.silent(now, now), expected);
         }
         assert_eq!(breaker.passes_at(now), None);
-        assert!(breaker.replied(), "a probe's reply revives it");
+        assert!(breaker.replied(now), "a probe's reply revives it");
         assert!(breaker.is_closed());
     }
 
@@ -158,9 +170,23 @@ mod tests {
         let mut breaker = Breaker::NEW;
         for _ in 0..1_000 {
             for _ in 1..SILENT_TRIES_TO_OPEN {
-                assert_eq!(breaker.silent(Instant::ZERO), Tripped::No);
+                assert_eq!(breaker.silent(Instant::ZERO, Instant::ZERO), Tripped::No);
             }
-            assert!(!breaker.replied());
+            assert!(!breaker.replied(Instant::ZERO));
         }
+    }
+
+    #[test]
+    fn losses_of_a_burst_that_was_answered_in_part_open_nothing() {
+        let mut breaker = Breaker::NEW;
+        let (sent, heard) = (Instant::from_nanos(5), Instant::from_nanos(6));
+        assert!(!breaker.replied(heard));
+        for _ in 0..100 {
+            assert_eq!(breaker.silent(Instant::from_nanos(9), sent), Tripped::No);
+        }
+        for _ in 1..SILENT_TRIES_TO_OPEN {
+            assert_eq!(breaker.silent(Instant::from_nanos(9), heard), Tripped::No);
+        }
+        assert_eq!(breaker.silent(Instant::from_nanos(9), heard), Tripped::Open);
     }
 }

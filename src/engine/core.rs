@@ -1,6 +1,6 @@
 //! The engine's state, its front door (`submit`), its clockwork (`handle_timeout`) and the one place where exchanges end.
 //!
-//! Sending is in `send`, taking replies in `receive`.
+//! Sending is in `send`, taking replies in `receive`, asking again in `retry`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -11,7 +11,6 @@ use crate::clock::{Instant, Span};
 use crate::datagram::Port;
 use crate::exchange::{Ask, End, Outcome, Reply, Route, Unsent, Upstream};
 
-use super::breaker::Tripped;
 use super::bucket::Bucket;
 use super::counters::{Counters, RouteCounters};
 use super::ids::Ids;
@@ -32,9 +31,6 @@ const SLOTS_FOR_PROBES: usize = 64;
 const TIMEOUT_MIN_AUTHORITY: Span = Span::from_millis(200);
 const TIMEOUT_MIN_RESOLVER: Span = Span::from_millis(800);
 
-/// How long an exchange rests after SERVFAIL before it is asked once more of the same server.
-const REST: Span = Span::from_millis(700);
-
 /// The bounds of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -52,6 +48,9 @@ pub struct EngineOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
+/// When a path may send, when it sent last, and which it is: the order in which paths that were held come up again.
+pub(super) type Later = (Instant, Instant, PathIndex);
+
 /// Many exchanges in flight. See the [module](super) for the contract.
 #[derive(Debug)]
 pub struct Engine {
@@ -68,7 +67,7 @@ pub struct Engine {
     /// Paths that may send, in turn.
     pub(super) ready: VecDeque<PathIndex>,
     /// Paths that may send later.
-    pub(super) later: BinaryHeap<Reverse<(Instant, PathIndex)>>,
+    pub(super) later: BinaryHeap<Reverse<Later>>,
     pub(super) tcp_waiting: VecDeque<SlotIndex>,
     pub(super) tcp_in_flight: usize,
     outcomes: VecDeque<Outcome>,
@@ -153,11 +152,13 @@ impl Engine {
 
     /// How many more asks the route takes now. Whoever has more to ask comes back when outcomes have.
     pub fn room(&self, route: Route) -> usize {
-        let queues: usize = self.routes[usize::from(route.0)]
-            .paths
-            .iter()
-            .map(|&path| QUEUE_MAX.saturating_sub(self.paths[usize::from(path.0)].queue.len()))
-            .sum();
+        let paths = self.routes[usize::from(route.0)].paths.iter();
+        let paths = paths.map(|path| &self.paths[usize::from(path.0)]);
+        // A path that is held takes nothing; where all are, one queue's worth waits.
+        let (open, queued) = paths.fold((0, 0), |(open, queued), path| {
+            (open + usize::from(path.breaker.is_closed()), queued + path.queue.len())
+        });
+        let queues = (open.max(1) * QUEUE_MAX).saturating_sub(queued);
         queues.min(self.slots.free_count().saturating_sub(SLOTS_FOR_PROBES))
     }
 
@@ -165,8 +166,12 @@ impl Engine {
     ///
     /// # Errors
     /// If no slot is free; [`room`](Engine::room) says so beforehand (probes may use more than it says).
+    #[expect(
+        clippy::result_large_err,
+        reason = "the ask comes back as it went in; a box would be an allocation"
+    )]
     pub fn submit(&mut self, now: Instant, ask: Ask) -> Result<(), Full> {
-        let path = self.best_path(now, ask.route, 0);
+        let path = self.path_for(now, &ask);
         if self.paths[usize::from(path.0)].breaker.is_dead() && !ask.probe {
             self.counters.submitted += 1;
             self.counters.ended += 1;
@@ -189,21 +194,19 @@ impl Engine {
 
     /// Does what is due: time-outs, paces that allow a packet again.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&Reverse((at, path))) = self.later.peek() {
+        while let Some(&Reverse((at, _, index))) = self.later.peek() {
             if at > now {
                 break;
             }
             self.later.pop();
-            self.paths[usize::from(path.0)].scheduled = false;
-            self.wake(path);
+            if self.paths[usize::from(index.0)].scheduled == Some(at) {
+                self.rouse(index);
+            }
         }
         while let Some(slot) = self.wheel.expire(now) {
             match self.slots[slot].state {
                 State::InFlight => self.lose(now, slot),
-                State::Resting => {
-                    let path = self.slots[slot].path;
-                    self.enqueue(slot, path, true);
-                }
+                State::Resting => self.wake_from_rest(now, slot),
                 // TCP has its own time-outs, kept by whoever drives it; the other states have no timer.
                 state => debug_assert!(false, "a timer of a slot that is {state:?}"),
             }
@@ -214,7 +217,7 @@ impl Engine {
     /// do next, if no reply comes before.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let wheel = self.wheel.next();
-        let later = self.later.peek().map(|Reverse((at, _))| *at);
+        let later = self.later.peek().map(|Reverse((at, ..))| *at);
         let global = match &self.global {
             Some(bucket) if !self.ready.is_empty() => Some(bucket.ready_at()),
             _ => None,
@@ -232,17 +235,20 @@ impl Engine {
         for slot in self.slots.used() {
             if self.slots[slot].state == State::InFlight {
                 self.take_from_flight(slot);
+                self.path_of(slot).window.released();
             }
             self.end(now, slot, End::Unsent(Unsent::Cancelled));
         }
         for path in &mut self.paths {
-            path.queue = Default::default();
+            (path.queue, path.probes) = Default::default();
             path.breaker.forgotten();
+            (path.ready, path.scheduled, path.waiting) = (false, None, false);
+        }
+        for server in &mut self.servers {
+            server.waiting.clear();
         }
         self.ready.clear();
-        for path in &mut self.paths {
-            path.ready = false;
-        }
+        self.later.clear();
         self.tcp_waiting.clear();
     }
 
@@ -268,7 +274,7 @@ impl Engine {
     }
 
     /// The cheapest path of a route among those not in `tried`; any if all were.
-    fn best_path(&self, now: Instant, route: Route, tried: u8) -> PathIndex {
+    pub(super) fn best_path(&self, now: Instant, route: Route, tried: u8) -> PathIndex {
         let paths = &self.routes[usize::from(route.0)].paths;
         let cost = |path: &&PathIndex| {
             let path = &self.paths[usize::from(path.0)];
@@ -278,29 +284,74 @@ impl Engine {
         *paths.iter().min_by_key(cost).expect("a route has a path")
     }
 
+    /// The path for a fresh ask: the best one, unless another wants to be tried again.
+    fn path_for(&self, now: Instant, ask: &Ask) -> PathIndex {
+        let mut paths = self.routes[usize::from(ask.route.0)].paths.iter().copied();
+        let trial = paths.find(|path| self.paths[usize::from(path.0)].wants_trial(now));
+        match trial {
+            Some(path) if !ask.probe => path,
+            _ => self.best_path(now, ask.route, 0),
+        }
+    }
+
+    pub(super) fn path_of(&mut self, slot: SlotIndex) -> &mut Path {
+        &mut self.paths[usize::from(self.slots[slot].path.0)]
+    }
+
     pub(super) fn route(&mut self, route: Route) -> &mut RouteState {
         &mut self.routes[usize::from(route.0)]
     }
 
-    /// Puts a slot into a path's queue: in front if it is asked again or is a probe.
-    pub(super) fn enqueue(&mut self, slot: SlotIndex, path: PathIndex, front: bool) {
+    /// Puts a slot into a path's queue, in front if it is asked again. Probes have a line of their own.
+    pub(super) fn enqueue(&mut self, slot: SlotIndex, index: PathIndex, front: bool) {
         self.slots[slot].state = State::Queued;
-        self.slots[slot].path = path;
-        let queue = &mut self.paths[usize::from(path.0)].queue;
-        if front {
-            queue.push_front(&mut self.slots, slot);
-        } else {
-            queue.push_back(&mut self.slots, slot);
+        self.slots[slot].path = index;
+        let path = &mut self.paths[usize::from(index.0)];
+        if self.slots[slot].probe {
+            path.probes.push_back(&mut self.slots, slot);
+            self.rouse(index); // the breaker may hold the others, but not this one
+            return;
         }
-        self.wake(path);
+        if front {
+            path.queue.push_front(&mut self.slots, slot);
+        } else {
+            path.queue.push_back(&mut self.slots, slot);
+        }
+        self.wake(index);
     }
 
-    /// Lets a path stand in line for sending, if it has something to send.
-    pub(super) fn wake(&mut self, index: PathIndex) {
+    /// Lets a path stand in line for sending, if it has something to send and is not held until later. Whether it stands
+    /// there.
+    pub(super) fn wake(&mut self, index: PathIndex) -> bool {
         let path = &mut self.paths[usize::from(index.0)];
-        if !path.ready && !path.scheduled && path.queue.len() > 0 {
+        if !path.ready && path.scheduled.is_none() && path.head().is_some() {
             path.ready = true;
             self.ready.push_back(index);
+        }
+        path.ready
+    }
+
+    /// Wakes a path even if it is held until later: what held it may not hold any more.
+    pub(super) fn rouse(&mut self, index: PathIndex) {
+        self.paths[usize::from(index.0)].scheduled = None;
+        self.wake(index);
+    }
+
+    /// Wakes the path that has waited longest for room at an upstream, if there is room. Whoever was woken and does not
+    /// take it calls this again, so that room is never left while somebody waits for it.
+    pub(super) fn pass_room_on(&mut self, upstream: Upstream) {
+        loop {
+            let server = &mut self.servers[usize::from(upstream.0)];
+            if server.in_flight >= server.window_max {
+                return;
+            }
+            let Some(waiting) = server.waiting.pop_front() else {
+                return;
+            };
+            self.paths[usize::from(waiting.0)].waiting = false;
+            if self.wake(waiting) {
+                return;
+            }
         }
     }
 
@@ -315,88 +366,8 @@ impl Engine {
         let server = &mut self.servers[usize::from(upstream.0)];
         debug_assert!(server.in_flight > 0);
         server.in_flight = server.in_flight.saturating_sub(1);
-        if let Some(waiting) = server.waiting.pop_front() {
-            self.paths[usize::from(waiting.0)].waiting = false;
-            self.wake(waiting);
-        }
+        self.pass_room_on(upstream);
         self.wake(path);
-    }
-
-    /// A try was not answered in time.
-    fn lose(&mut self, now: Instant, index: SlotIndex) {
-        self.counters.lost += 1;
-        self.take_from_flight(index);
-        let slot = &self.slots[index];
-        let (path_index, trial) = (slot.path, slot.trial);
-        let path = &mut self.paths[usize::from(path_index.0)];
-        path.window.lost();
-        let crowded = path.window.size() <= 4;
-        path.slow.lost(now, crowded);
-        let closed = path.breaker.is_closed();
-        // A probe says nothing about an open breaker unless it was the one that was let through.
-        let tripped = if closed || trial {
-            path.breaker.silent(now)
-        } else {
-            Tripped::No
-        };
-        self.retry_silent(now, index);
-        if tripped == Tripped::Died {
-            self.flush(now, path_index);
-        }
-        self.wake(path_index);
-    }
-
-    /// Asks again, elsewhere if there is an elsewhere, or ends the exchange.
-    fn retry_silent(&mut self, now: Instant, index: SlotIndex) {
-        let slot = &self.slots[index];
-        if slot.tries > self.options.retries {
-            self.end(now, index, End::Silent);
-            return;
-        }
-        let path = self.best_path(now, slot.route, slot.tried);
-        if self.paths[usize::from(path.0)].breaker.is_dead() && !slot.probe {
-            self.end(now, index, End::Silent);
-        } else {
-            self.enqueue(index, path, true);
-        }
-    }
-
-    /// What waits for a path that has died goes elsewhere, or ends.
-    fn flush(&mut self, now: Instant, index: PathIndex) {
-        let mut kept = Vec::new();
-        while let Some(slot) = self.paths[usize::from(index.0)].queue.pop_front(&mut self.slots) {
-            let other = self.best_path(now, self.slots[slot].route, self.slots[slot].tried);
-            if !self.paths[usize::from(other.0)].breaker.is_dead() {
-                self.enqueue(slot, other, false);
-            } else if self.slots[slot].probe {
-                kept.push(slot);
-            } else if self.slots[slot].tries > 0 {
-                self.end(now, slot, End::Silent);
-            } else {
-                self.end(now, slot, End::Unsent(Unsent::Dead));
-            }
-        }
-        for slot in kept {
-            self.enqueue(slot, index, false);
-        }
-    }
-
-    /// Asks again of another server of the route that has not been tried; false if there is none.
-    pub(super) fn retry_elsewhere(&mut self, now: Instant, index: SlotIndex) -> bool {
-        let slot = &self.slots[index];
-        let path = self.best_path(now, slot.route, slot.tried);
-        let other = &self.paths[usize::from(path.0)];
-        if other.bit & slot.tried != 0 || !other.breaker.is_closed() || slot.tries > self.options.retries {
-            return false;
-        }
-        self.enqueue(index, path, true);
-        true
-    }
-
-    /// Asks once more of the same server after a rest.
-    pub(super) fn rest(&mut self, now: Instant, index: SlotIndex) {
-        self.slots[index].state = State::Resting;
-        self.wheel.arm(index, now + REST);
     }
 
     /// Ends an exchange that is not in flight.
@@ -404,14 +375,9 @@ impl Engine {
         self.wheel.disarm(index);
         let slot = &self.slots[index];
         if slot.state == State::Tcp {
-            // Waiting or under way: a result that comes later is not for this generation.
-            if !self.tcp_waiting.contains(&index) {
-                self.tcp_in_flight = self.tcp_in_flight.saturating_sub(1);
-                let upstream = self.paths[usize::from(slot.path.0)].upstream;
-                let server = &mut self.servers[usize::from(upstream.0)];
-                server.tcp_in_flight = server.tcp_in_flight.saturating_sub(1);
-            }
+            self.leave_tcp(index); // a result that comes later is not for this generation
         }
+        let slot = &self.slots[index];
         let rtt = if slot.tries == 0 {
             Span::ZERO
         } else {

@@ -13,11 +13,11 @@
 //!
 //! A *path* is (upstream, route): it owns its queue, round-trip times, window, breaker and what was learnt about letter
 //! case, so that a silent list behind a resolver never trips the resolver. An *upstream* owns its ports, a total window,
-//! and whether it takes EDNS. A *pace* is a token bucket over all packets of the routes that share it (an operator's).
+//! and whether it takes EDNS and TCP. A *pace* is a token bucket over all packets of the routes that share it (an operator's).
 //!
 //! What fails how: no reply → retried with doubled time-outs, then [`End::Silent`](crate::exchange::End); a path silent
-//! for ten tries in a row is held and probed, and after a few probes its asks end at once as
-//! `Unsent(Dead)`; a reply that does not fit is counted and dropped, and the wait goes on.
+//! for ten tries in a row is held and probed, its asks go by other paths if there are any, and after a few probes they
+//! end at once as `Unsent(Dead)`; a reply that does not fit is counted and dropped, and the wait goes on.
 
 mod breaker;
 mod bucket;
@@ -26,6 +26,7 @@ mod counters;
 mod ids;
 mod path;
 mod receive;
+mod retry;
 mod rtt;
 mod send;
 mod slots;

@@ -5,7 +5,7 @@ use crate::exchange::{Route, Upstream};
 
 use super::breaker::Breaker;
 use super::rtt::Rtt;
-use super::slots::Queue;
+use super::slots::{Queue, SlotIndex, Slots};
 use super::slow::Slow;
 use super::window::Window;
 
@@ -64,6 +64,8 @@ pub(super) struct Path {
     /// Its bit in [`Slot::tried`](super::slots::Slot::tried).
     pub(super) bit: u8,
     pub(super) queue: Queue,
+    /// Probes that wait: a line of their own, because they pass where the breaker holds the others.
+    pub(super) probes: Queue,
     pub(super) rtt: Rtt,
     pub(super) window: Window,
     pub(super) breaker: Breaker,
@@ -71,8 +73,10 @@ pub(super) struct Path {
     pub(super) case: Case,
     /// It stands in the line of paths that may send.
     pub(super) ready: bool,
-    /// It stands in the heap of paths that may send later.
-    pub(super) scheduled: bool,
+    /// It stands in the heap of paths that may send later, with this moment; entries with another one are stale.
+    pub(super) scheduled: Option<Instant>,
+    /// When it sent last: of paths that wait for the same pace, the one served longest ago comes first.
+    pub(super) last_sent: Instant,
     /// It waits for its upstream's total window.
     pub(super) waiting: bool,
 }
@@ -84,20 +88,38 @@ impl Path {
             route,
             bit,
             queue: Queue::default(),
+            probes: Queue::default(),
             rtt,
             window,
             breaker: Breaker::NEW,
             slow: Slow::default(),
             case: Case::Learning(0),
             ready: false,
-            scheduled: false,
+            scheduled: None,
+            last_sent: Instant::ZERO,
             waiting: false,
         }
     }
 
+    /// The slot that is next to be sent.
+    pub(super) fn head(&self) -> Option<SlotIndex> {
+        self.probes.head().or(self.queue.head())
+    }
+
+    /// Takes the slot that is next to be sent.
+    pub(super) fn pop(&mut self, slots: &mut Slots) -> Option<SlotIndex> {
+        self.probes.pop_front(slots).or_else(|| self.queue.pop_front(slots))
+    }
+
+    /// Whether a fresh ask should go this way although the breaker is open, to find out whether the path is back: where
+    /// a route has other ways, nobody would come by otherwise.
+    pub(super) fn wants_trial(&self, now: Instant) -> bool {
+        !self.breaker.is_closed() && self.queue.len() == 0 && self.breaker.passes_at(now) == Some(now)
+    }
+
     /// How long one more ask would wait here, about: for choosing among paths.
     pub(super) fn cost(&self, now: Instant) -> Span {
-        let ahead = self.queue.len() as u64 + u64::from(self.window.in_flight()) + 1;
+        let ahead = (self.queue.len() + self.probes.len()) as u64 + u64::from(self.window.in_flight()) + 1;
         let base = self
             .rtt
             .estimate()

@@ -8,7 +8,8 @@ use crate::wire::{Header, Mismatch, Rcode, id_of, match_reply};
 use super::core::Engine;
 use super::path::Case;
 use super::slots::{SlotIndex, State};
-use super::tcp::slot_of;
+use super::slow::Slow;
+use super::tcp::{TCP_FAILURES_MAX, slot_of};
 use super::upstream::TcpSeen;
 
 impl Engine {
@@ -69,28 +70,27 @@ impl Engine {
     /// What any reply says about its path; the packet is no longer in flight.
     fn answered(&mut self, now: Instant, index: SlotIndex, full: bool) {
         let slot = &self.slots[index];
-        let (path_index, edns) = (slot.path, slot.edns);
-        // Karn: after a retry nobody knows which packet was answered. As long as nothing is known at all, the time since
-        // the first is better than the guess.
-        let sample = match slot.tries {
-            1 => Some(now.since(slot.sent)),
-            _ if !self.paths[usize::from(path_index.0)].rtt.is_known() => Some(now.since(slot.first_sent)),
-            _ => None,
-        };
+        let (path_index, edns, again) = (slot.path, slot.edns, slot.tries > 1);
         let path = &mut self.paths[usize::from(path_index.0)];
-        if let Some(sample) = sample {
-            path.rtt.sample(sample);
-        }
+        path.rtt.sample(now.since(slot.sent));
         path.window.answered();
-        if path.breaker.replied() {
+        let revived = path.breaker.replied(now);
+        if revived {
             path.window.restart();
+            path.slow = Slow::default();
         }
         if full {
             path.slow.good(now);
         }
         let server = &mut self.servers[usize::from(path.upstream.0)];
         server.edns_answered |= edns;
+        if !edns && !server.edns_answered && (again || revived) {
+            server.edns = false; // silent with EDNS, and now a reply without
+        }
         self.take_from_flight(index);
+        if revived {
+            self.rouse(path_index);
+        }
     }
 
     fn accept(&mut self, now: Instant, index: SlotIndex, header: Header, message: &[u8]) {
@@ -162,20 +162,40 @@ impl Engine {
             return;
         }
         slot.truncated = Some((header.rcode, header.authoritative, header.answers));
-        let upstream = path.upstream;
-        slot.state = State::Tcp;
-        if self.servers[usize::from(upstream.0)].tcp == TcpSeen::Fails {
-            self.end_truncated(now, index);
+        if self.servers[usize::from(path.upstream.0)].tcp == TcpSeen::Fails {
+            self.tcp_failed(now, index);
         } else {
+            slot.state = State::TcpWaiting;
             self.tcp_waiting.push_back(index);
         }
+    }
+
+    /// There is nothing to be had over TCP. An empty reply may have been for the rate only: then UDP is asked again after
+    /// a rest. Else all that is known is that the reply was cut short.
+    pub(super) fn tcp_failed(&mut self, now: Instant, index: SlotIndex) {
+        let slot = &self.slots[index];
+        let slipped = matches!(slot.truncated, Some((_, _, 0)));
+        if slipped && slot.tries <= self.options.retries {
+            self.rest(now, index);
+        } else {
+            self.end_truncated(now, index);
+        }
+    }
+
+    /// An exchange is no longer under way over TCP.
+    pub(super) fn leave_tcp(&mut self, index: SlotIndex) {
+        debug_assert!(self.tcp_in_flight > 0);
+        self.tcp_in_flight = self.tcp_in_flight.saturating_sub(1);
+        let upstream = self.path_of(index).upstream;
+        let server = &mut self.servers[usize::from(upstream.0)];
+        server.tcp_in_flight = server.tcp_in_flight.saturating_sub(1);
     }
 
     /// Takes what TCP has brought.
     pub fn receive_tcp(&mut self, now: Instant, key: TcpKey, result: Result<&[u8], TcpFailure>) {
         let (index, generation) = slot_of(key);
         let slot = &self.slots[index];
-        if slot.generation != generation || slot.state != State::Tcp || self.tcp_waiting.contains(&index) {
+        if slot.generation != generation || slot.state != State::Tcp {
             return; // cancelled meanwhile
         }
         let upstream = self.paths[usize::from(slot.path.0)].upstream;
@@ -198,10 +218,14 @@ impl Engine {
                 self.end_replied(now, index, reply);
             }
             None => {
-                if server.tcp == TcpSeen::Untried && result == Err(TcpFailure::Connect) {
+                server.tcp_failures += 1;
+                let given_up = result == Err(TcpFailure::Connect) || server.tcp_failures >= TCP_FAILURES_MAX;
+                if server.tcp == TcpSeen::Untried && given_up {
                     server.tcp = TcpSeen::Fails;
                 }
-                self.end_truncated(now, index);
+                self.leave_tcp(index);
+                self.slots[index].state = State::TcpWaiting; // not under way any more
+                self.tcp_failed(now, index);
             }
         }
     }

@@ -25,7 +25,8 @@ impl Rtt {
         }
     }
 
-    /// Takes the time of an exchange that was sent once (Karn: of others nobody knows which packet was answered).
+    /// Takes the time from a packet to its reply. Karn's rule is not needed: every try has an ID of its own, so that a
+    /// reply always tells which packet it answers.
     pub(super) fn sample(&mut self, rtt: Span) {
         match self.smoothed {
             None => {
@@ -45,9 +46,9 @@ impl Rtt {
         self.smoothed.unwrap_or(Span::from_millis(100))
     }
 
-    /// Whether any reply has been timed.
-    pub(super) fn is_known(&self) -> bool {
-        self.smoothed.is_some()
+    /// The longest time-out: for a path of which it is not known whether it is slow or gone.
+    pub(super) fn longest(&self) -> Span {
+        self.ceiling
     }
 
     /// How long to wait for a reply to try number `tries` (from 1): doubled for each try before.

@@ -12,6 +12,7 @@ use super::core::Engine;
 use super::path::{Case, PathIndex};
 use super::slots::{SlotIndex, State};
 use super::tcp::{TCP_MAX, TCP_PER_UPSTREAM_MAX, key};
+use super::upstream::TcpSeen;
 
 /// Packets that a path sends in one turn: enough to lay runs, few enough that no server gets a long burst.
 const TURN: usize = 16;
@@ -33,7 +34,7 @@ impl Engine {
         // One port a batch and upstream: replies then come in runs too, and one system call moves many.
         let turn = self.rng.random::<u32>() as usize;
         'paths: while let Some(&index) = self.ready.front() {
-            for _ in 0..TURN {
+            for sent in 0..TURN {
                 if batch.is_full() {
                     return;
                 }
@@ -42,14 +43,22 @@ impl Engine {
                         let cell = batch.next_cell().expect("the batch is not full");
                         self.send(now, slot, turn, cell);
                     }
-                    Err(Held::Global) => return,
+                    Err(Held::Global) => {
+                        if sent > 0 {
+                            self.ready.rotate_left(1); // the next token is the next path's
+                        }
+                        return;
+                    }
                     Err(held) => {
                         self.ready.pop_front();
-                        self.paths[usize::from(index.0)].ready = false;
+                        let path = &mut self.paths[usize::from(index.0)];
+                        path.ready = false;
+                        let upstream = path.upstream;
                         if let Held::Until(at) = held {
-                            self.paths[usize::from(index.0)].scheduled = true;
-                            self.later.push(Reverse((at, index)));
+                            path.scheduled = Some(at);
+                            self.later.push(Reverse((at, path.last_sent, index)));
                         }
+                        self.pass_room_on(upstream);
                         continue 'paths;
                     }
                 }
@@ -61,7 +70,7 @@ impl Engine {
     /// Takes the next slot of a path out of its queue, and a token out of every pace, if all allow it.
     fn may_send(&mut self, now: Instant, index: PathIndex) -> Result<SlotIndex, Held> {
         let path = &self.paths[usize::from(index.0)];
-        let head = path.queue.head().ok_or(Held::Asleep)?;
+        let head = path.head().ok_or(Held::Asleep)?;
         let probe = self.slots[head].probe;
         if !probe {
             match path.breaker.passes_at(now) {
@@ -105,8 +114,10 @@ impl Engine {
             path.breaker.passed();
         }
         path.window.sent();
+        path.last_sent = now;
         self.slots[head].trial = trial;
-        self.paths[usize::from(index.0)].queue.pop_front(&mut self.slots);
+        let popped = path.pop(&mut self.slots);
+        debug_assert_eq!(popped, Some(head));
         Ok(head)
     }
 
@@ -136,16 +147,15 @@ impl Engine {
             .take(index, &mut self.rng)
             .expect("there are fewer slots than IDs of one port");
         server.in_flight += 1;
-        // A server that drops queries with EDNS instead of answering FORMERR shows by silence: the later tries go plain.
-        slot.edns = server.edns && (slot.tries < 2 || server.edns_answered);
+        // A server that drops queries with EDNS instead of answering FORMERR shows by silence: the later tries go plain,
+        // and so does what is to find out whether a silent path is back.
+        let hushed = slot.tries >= 2 || !path.breaker.is_closed();
+        slot.edns = server.edns && (server.edns_answered || !hushed);
         slot.demand_case = path.case == Case::Kept;
         slot.state = State::InFlight;
         slot.id = id;
         slot.port = port;
         slot.sent = now;
-        if slot.tries == 0 {
-            slot.first_sent = now;
-        }
         let again = slot.tries > 0;
         slot.tries = slot.tries.saturating_add(1);
         slot.tried |= path.bit;
@@ -168,7 +178,12 @@ impl Engine {
         cell.port = port;
         cell.to = server.address;
         cell.fill(|buffer| compose(buffer, id, slot.name.as_wire(), tail));
-        self.wheel.arm(index, now + path.rtt.timeout(slot.tries));
+        let timeout = if path.breaker.is_closed() {
+            path.rtt.timeout(slot.tries)
+        } else {
+            path.rtt.longest()
+        };
+        self.wheel.arm(index, now + timeout);
         let route = slot.route;
         self.counters.sent += 1;
         self.counters.retried += u64::from(again);
@@ -184,15 +199,7 @@ impl Engine {
 
     /// The next query to be asked over TCP, if there is one and TCP has room.
     pub fn poll_tcp(&mut self, now: Instant) -> Option<TcpQuery> {
-        if self.tcp_in_flight >= TCP_MAX {
-            return None;
-        }
-        let place = self.tcp_waiting.iter().position(|&index| {
-            let path = &self.paths[usize::from(self.slots[index].path.0)];
-            let server = &self.servers[usize::from(path.upstream.0)];
-            server.tcp_in_flight < TCP_PER_UPSTREAM_MAX
-        })?;
-        let index = self.tcp_waiting.remove(place)?;
+        let index = self.next_for_tcp(now)?;
         let path = self.slots[index].path;
         self.take_tokens(now, path); // TCP queries count towards every pace, though they do not wait for it
         let upstream = self.paths[usize::from(path.0)].upstream;
@@ -203,6 +210,7 @@ impl Engine {
         let (to, recursion) = (server.address, server.recursive);
         let id = self.rng.random();
         let slot = &mut self.slots[index];
+        slot.state = State::Tcp;
         slot.id = id;
         slot.sent = now;
         slot.tries = slot.tries.saturating_add(1);
@@ -221,5 +229,26 @@ impl Engine {
         let route = slot.route;
         self.route(route).counters.packets += 1;
         Some(query)
+    }
+
+    /// Takes the next slot out of the line for TCP whose server has room there. Those whose server has turned out not to
+    /// answer over TCP go on without.
+    fn next_for_tcp(&mut self, now: Instant) -> Option<SlotIndex> {
+        if self.tcp_in_flight >= TCP_MAX {
+            return None;
+        }
+        loop {
+            let place = self.tcp_waiting.iter().position(|&index| {
+                let path = &self.paths[usize::from(self.slots[index].path.0)];
+                let server = &self.servers[usize::from(path.upstream.0)];
+                server.tcp == TcpSeen::Fails || server.tcp_in_flight < TCP_PER_UPSTREAM_MAX
+            })?;
+            let index = self.tcp_waiting.remove(place)?;
+            let upstream = self.path_of(index).upstream;
+            if self.servers[usize::from(upstream.0)].tcp != TcpSeen::Fails {
+                return Some(index);
+            }
+            self.tcp_failed(now, index);
+        }
     }
 }

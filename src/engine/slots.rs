@@ -25,7 +25,9 @@ pub(super) enum State {
     InFlight,
     /// It rests before it is asked again (after SERVFAIL).
     Resting,
-    /// It is asked over TCP, or waits for that.
+    /// It waits to be asked over TCP.
+    TcpWaiting,
+    /// It is asked over TCP.
     Tcp,
 }
 
@@ -52,7 +54,6 @@ pub(super) struct Slot {
     pub(super) trial: bool,
     pub(super) id: u16,
     pub(super) port: Port,
-    pub(super) first_sent: Instant,
     pub(super) sent: Instant,
     /// The reply that sent it to TCP.
     pub(super) truncated: Option<(Rcode, bool, u16)>,
@@ -81,7 +82,6 @@ impl Slot {
             trial: false,
             id: 0,
             port: Port(0),
-            first_sent: Instant::ZERO,
             sent: Instant::ZERO,
             truncated: None,
             generation: 0,

@@ -14,6 +14,12 @@ const ROUND: Span = Span::from_millis(1_100);
 /// Rounds without trouble before a faster pace is tried: what a server has limited, it will limit again.
 const CLEAN_ROUNDS: u32 = 5;
 
+/// And rounds without trouble after which the limit is taken to be gone, and the pace goes up fast.
+const CLEAN_ROUNDS_LONG: u32 = 30;
+
+/// Above every share, so that the first bad round counts.
+const SHARE_UNKNOWN: f64 = 10.0;
+
 /// Bad tries that are needed for a judgement, so that a few stray losses make nothing slow.
 const BAD_MIN: u32 = 4;
 
@@ -24,7 +30,7 @@ const RATE_WHILE_JUDGING: f64 = 50.0;
 const RATE_MIN: f64 = 5.0;
 
 /// The pace of a path that had to be slowed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slow {
     rate: Option<f64>,
     bucket: Option<Bucket>,
@@ -35,6 +41,24 @@ pub(super) struct Slow {
     clean_rounds: u32,
     /// The rate of full replies when the server limited last.
     limit: f64,
+    /// The share of bad tries for which it was slowed last, until a clean round.
+    share_slowed: f64,
+}
+
+impl Default for Slow {
+    fn default() -> Slow {
+        Slow {
+            rate: None,
+            bucket: None,
+            round_began: Instant::ZERO,
+            good: 0,
+            bad: 0,
+            slips: 0,
+            clean_rounds: 0,
+            limit: 0.0,
+            share_slowed: SHARE_UNKNOWN,
+        }
+    }
 }
 
 impl Slow {
@@ -69,32 +93,49 @@ impl Slow {
     }
 
     fn judge(&mut self, now: Instant, may_slow: bool) {
-        let elapsed = now.since(self.round_began);
+        // A round in which the path fell idle is no longer than two.
+        let elapsed = now.since(self.round_began).min(ROUND.times(2));
         if elapsed < ROUND {
             // At thousands a second the rest of the round would be a flood: hold it down until the round can be judged.
-            if self.rate.is_none() && self.slips >= BAD_MIN && self.slips * 10 > self.good + self.bad {
+            if self.rate.is_none() && self.good > 0 && self.slips >= BAD_MIN && self.slips * 10 > self.good + self.bad {
                 self.set(RATE_WHILE_JUDGING);
             }
             return;
         }
         let total = self.good + self.bad;
         let bad_share = f64::from(self.bad) / f64::from(total.max(1));
-        if (may_slow || self.slips > 0) && self.bad >= BAD_MIN && bad_share > 0.1 {
+        let bad = self.bad >= BAD_MIN && bad_share > 0.1;
+        if bad && self.slowing_helps(may_slow, bad_share) {
             // Ninety per cent of what came through: a little below the server's limit.
             let measured = f64::from(self.good) / elapsed.as_secs_f64();
             self.limit = measured;
             self.set((measured * 0.9).max(RATE_MIN));
             self.clean_rounds = 0;
+            self.share_slowed = if self.slips > 0 { 1.0 } else { bad_share };
+        } else if bad {
+            // Going slower did not help: the loss is the path's own, and the pace is lifted.
+            (self.rate, self.bucket, self.clean_rounds) = (None, None, 0);
         } else if let Some(rate) = self.rate {
             self.clean_rounds += 1;
-            if rate < self.limit * 0.75 {
+            let clean = bad_share < 0.02;
+            if rate < self.limit * 0.75 || (clean && self.clean_rounds > CLEAN_ROUNDS_LONG) {
                 self.set(rate * 1.25);
-            } else if bad_share < 0.02 && self.clean_rounds > CLEAN_ROUNDS {
+            } else if clean && self.clean_rounds > CLEAN_ROUNDS {
                 self.set(rate * 1.03);
             }
         }
+        if bad_share < 0.02 {
+            self.share_slowed = SHARE_UNKNOWN;
+        }
         self.round_began = now;
         (self.good, self.bad, self.slips) = (0, 0, 0);
+    }
+
+    /// Whether the trouble of this round may come from the rate: only where some got through, for silence is the breaker's
+    /// business, and who cuts every reply short does so at any rate. Empty truncated replies say so; loss says so as long
+    /// as going slower has made it less.
+    fn slowing_helps(&self, may_slow: bool, bad_share: f64) -> bool {
+        self.good > 0 && (self.slips > 0 || (may_slow && bad_share < self.share_slowed * 0.7))
     }
 
     fn set(&mut self, rate: f64) {

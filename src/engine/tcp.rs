@@ -11,6 +11,10 @@ pub(super) const TCP_MAX: usize = 64;
 /// And to one upstream. A rate-limiting server that cuts replies short would otherwise be flooded over TCP instead.
 pub(super) const TCP_PER_UPSTREAM_MAX: u32 = 4;
 
+/// Failures of any kind after which a server that never answered over TCP is not asked that way any more. A firewall
+/// that drops the packets shows as time-outs only, and each of them holds one of the few places for seconds.
+pub(super) const TCP_FAILURES_MAX: u32 = 3;
+
 /// The name of a slot's exchange over TCP.
 pub(super) fn key(slot: SlotIndex, generation: u32) -> TcpKey {
     TcpKey(u64::from(generation) << 16 | u64::from(slot.0))

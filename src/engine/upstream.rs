@@ -48,6 +48,8 @@ pub(super) struct Server {
     /// A reply to a query with EDNS has come.
     pub(super) edns_answered: bool,
     pub(super) tcp: TcpSeen,
+    /// Failures over TCP while nothing has ever come that way.
+    pub(super) tcp_failures: u32,
     pub(super) tcp_in_flight: u32,
     /// Paths that would send if the total window had room.
     pub(super) waiting: VecDeque<PathIndex>,
@@ -67,6 +69,7 @@ impl Server {
             edns: true,
             edns_answered: false,
             tcp: TcpSeen::Untried,
+            tcp_failures: 0,
             tcp_in_flight: 0,
             waiting: VecDeque::new(),
         }

@@ -5,6 +5,8 @@
 //! at most [`WINDOW_MAX`]. Decrease is by measured share of loss, not by a single loss: a path that loses one packet in a
 //! hundred whatever the rate would otherwise be held at a dozen queries for ever (the 1.22 ÷ √loss of TCP).
 
+use crate::clock::Instant;
+
 /// In flight at first.
 pub(super) const WINDOW_START: u32 = 12;
 
@@ -26,6 +28,8 @@ pub(super) struct Window {
     in_flight: u32,
     answered: u32,
     lost: u32,
+    /// When it was last made smaller: packets sent before that belong to the same congestion.
+    decreased: Option<Instant>,
 }
 
 impl Window {
@@ -38,6 +42,7 @@ impl Window {
             in_flight: 0,
             answered: 0,
             lost: 0,
+            decreased: None,
         }
     }
 
@@ -80,27 +85,39 @@ impl Window {
         self.end_round();
     }
 
-    /// A packet was given up as lost.
-    pub(super) fn lost(&mut self) {
+    /// A packet that was sent at `sent` was given up as lost. A full buffer loses many packets at once: those that were
+    /// on their way when the window was made smaller do not make it smaller again.
+    pub(super) fn lost(&mut self, now: Instant, sent: Instant) {
         self.released();
+        if self.decreased.is_some_and(|decreased| sent <= decreased) {
+            return;
+        }
         self.lost += 1;
-        self.end_round();
+        if self.end_round() {
+            self.decreased = Some(now);
+        }
     }
 
-    /// Starts again from the beginning, as after a silence.
+    /// Starts again from the beginning, as after a silence: that was no congestion.
     pub(super) fn restart(&mut self) {
-        self.threshold = (self.size / 2.0).max(2.0);
+        self.threshold = (self.max / 2.0).max(2.0);
         self.size = (WINDOW_START as f32).min(self.max);
         (self.answered, self.lost) = (0, 0);
     }
 
-    fn end_round(&mut self) {
+    /// Judges the round; whether the window became smaller. The share is of a whole round, so that two stray losses at
+    /// its beginning are not taken for half of everything.
+    fn end_round(&mut self) -> bool {
         let total = self.answered + self.lost;
-        if self.lost >= 2 && self.lost * LOSS_SHARE > total.max(ROUND_MIN) {
+        let round = ROUND_MIN.max(self.size as u32);
+        if self.lost >= 2 && self.lost * LOSS_SHARE > total.max(round) {
             self.decrease();
-        } else if total >= ROUND_MIN.max(self.size as u32) {
+            return true;
+        }
+        if total >= round {
             (self.answered, self.lost) = (0, 0);
         }
+        false
     }
 
     fn decrease(&mut self) {
@@ -118,7 +135,8 @@ mod tests {
     fn run(max: u32, buffer: u32, rounds: usize, random_loss_every: u32) -> (u32, f64) {
         let mut window = Window::new(max);
         let (mut sent, mut lost) = (0u32, 0u32);
-        for _ in 0..rounds {
+        for round in 0..rounds as u64 {
+            let (sent_at, now) = (Instant::from_nanos(2 * round), Instant::from_nanos(2 * round + 1));
             let mut flight = 0;
             while window.has_room() {
                 window.sent();
@@ -128,7 +146,7 @@ mod tests {
                 sent += 1;
                 if packet >= buffer || (random_loss_every > 0 && sent % random_loss_every == 0) {
                     lost += 1;
-                    window.lost();
+                    window.lost(now, sent_at);
                 } else {
                     window.answered();
                 }
@@ -162,11 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn one_burst_of_losses_halves_it_once() {
+        let mut window = Window::new(128);
+        (0..60).for_each(|_| window.sent());
+        let size = window.size();
+        (0..60).for_each(|_| window.lost(Instant::from_nanos(9), Instant::from_nanos(1)));
+        assert_eq!(window.size(), size / 2);
+        assert_eq!(window.in_flight(), 0);
+    }
+
+    #[test]
     fn never_below_one() {
         let mut window = Window::new(128);
-        for _ in 0..200 {
+        for step in 0..200 {
             window.sent();
-            window.lost();
+            window.lost(Instant::from_nanos(2 * step + 1), Instant::from_nanos(2 * step));
         }
         assert_eq!(window.size(), 1);
         assert!(window.has_room());
