@@ -43,6 +43,7 @@ impl Bench {
             ports,
             recursive: false,
             window_max: 2_000,
+            path_window_max: 2_000,
             rate_qps: None,
         });
         let routes = (0..routes).map(|_| {

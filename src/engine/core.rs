@@ -166,10 +166,6 @@ impl Engine {
     ///
     /// # Errors
     /// If no slot is free; [`room`](Engine::room) says so beforehand (probes may use more than it says).
-    #[expect(
-        clippy::result_large_err,
-        reason = "the ask comes back as it went in; a box would be an allocation"
-    )]
     pub fn submit(&mut self, now: Instant, ask: Ask) -> Result<(), Full> {
         let path = self.path_for(now, &ask);
         if self.paths[usize::from(path.0)].breaker.is_dead() && !ask.probe {

@@ -155,6 +155,7 @@ impl World {
                     ports: ports.clone(),
                     recursive: false,
                     window_max: setup.window_max,
+                    path_window_max: setup.window_max,
                     rate_qps: setup.upstream_qps,
                 })
             })
