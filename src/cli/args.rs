@@ -42,7 +42,7 @@ pub(crate) enum Command {
     Scan(Box<ScanArgs>),
 
     /// Show what a scan would ask of whom, and how long it would take; sends nothing
-    #[command(after_help = help::PLAN)]
+    #[command(after_help = help::PLAN, hide = true)] // shown when it is built, as are the stages below
     Plan(Box<PlanArgs>),
 
     /// The catalogue of lists: show it, check it, lint and import files
@@ -50,22 +50,27 @@ pub(crate) enum Command {
     Lists(ListsArgs),
 
     /// The names of addresses, and whether they lead back (PTR, iprev)
+    #[command(hide = true)]
     Rdns(AddressArgs),
 
     /// Where mail for domains goes (MX)
+    #[command(hide = true)]
     Mx(DomainArgs),
 
     /// Whether a sender policy lets an address send (SPF, RFC 7208)
-    #[command(after_help = help::SPF)]
+    #[command(after_help = help::SPF, hide = true)]
     Spf(SpfArgs),
 
     /// The signing keys of domains (DKIM, RFC 6376)
+    #[command(hide = true)]
     Dkim(DkimArgs),
 
     /// What domains ask receivers to do (DMARC)
+    #[command(hide = true)]
     Dmarc(DomainArgs),
 
     /// Which network announces addresses (origin AS)
+    #[command(hide = true)]
     Asn(AddressArgs),
 
     /// Serve the embedded world of good, dead, lying and hostile lists on loopback, until stopped
@@ -139,8 +144,6 @@ pub(crate) enum ListsCommand {
     Ls(ListsLsArgs),
     /// All that is known of some lists: terms, codes, removal, sources
     Show(ListsShowArgs),
-    /// Run the health checks now: test entries, canaries, refusals
-    Check(Box<ListsCheckArgs>),
     /// Check catalogue files; sends nothing
     Lint(FilesArgs),
     /// Turn another program's configuration into a catalogue file on standard output
@@ -173,21 +176,6 @@ pub(crate) struct ListsShowArgs {
     pub(crate) ids: Vec<String>,
     #[command(flatten)]
     pub(crate) catalogue: CatalogueOptions,
-    #[command(flatten)]
-    pub(crate) format: TextFormat,
-}
-
-/// `lists check`.
-#[derive(Debug, Args)]
-pub(crate) struct ListsCheckArgs {
-    #[command(flatten)]
-    pub(crate) lists: ListOptions,
-    #[command(flatten)]
-    pub(crate) path: PathOptions,
-    #[command(flatten)]
-    pub(crate) lab: LabOptions,
-    #[command(flatten)]
-    pub(crate) ask: AskOptions,
     #[command(flatten)]
     pub(crate) format: TextFormat,
 }
@@ -364,6 +352,5 @@ mod tests {
         let cli = parse("reputon lists --format json").expect("a good line");
         assert!(matches!(cli.command, Command::Lists(ListsArgs { command: None, ls }) if ls.format.format.is_some()));
         assert!(parse("reputon lists ls --format json").is_ok());
-        assert!(parse("reputon lists check --lab").is_ok());
     }
 }

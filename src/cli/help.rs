@@ -51,7 +51,6 @@ Examples:
   reputon scan 192.0.2.7                           one address, a table
   reputon scan @hosts.txt -f jsonl                 lines of a file, a JSON object a target
   reputon scan 198.51.100.0/24 --lists 'all,!spamhaus' -o out/
-  reputon scan example.org --stages spf,dmarc --dkim-selector mail
   dig +short mx example.org | awk '{print $2}' | reputon scan -
 
 Exit status: 0 not listed, 1 listed, 2 error, 3 too little was answered. More with --help.";
@@ -63,7 +62,6 @@ Examples:
   reputon scan 192.0.2.7                           one address, a table
   reputon scan @hosts.txt -f jsonl                 lines of a file, a JSON object a target
   reputon scan 198.51.100.0/24 --lists 'all,!spamhaus' -o out/
-  reputon scan example.org --stages spf,dmarc --dkim-selector mail
   reputon scan 192.0.2.7 --lists spamhaus --resolver 192.0.2.53
   reputon scan 192.0.2.7 --route bl.example.test=127.0.0.1:5353
   dig +short mx example.org | awk '{print $2}' | reputon scan -

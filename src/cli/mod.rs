@@ -41,6 +41,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
     match &cli.command {
         Command::Scan(args) => commands::scan::run(args, quiet),
         Command::Lab(args) => commands::lab::run(args, quiet),
+        Command::Lists(args) => commands::lists::run(args, quiet),
         Command::Completions(args) => page(pages::completions(args.shell)?),
         Command::Man => page(pages::man()?),
         _ => bail!("this command is not built yet"),

@@ -91,15 +91,15 @@ pub(crate) struct LabOptions {
 #[command(next_help_heading = "Stages")]
 pub(crate) struct StageOptions {
     /// What to look at beside the lists: rdns, mx, spf, dkim, dmarc, asn, abuse, smtp, or none
-    #[arg(long, value_name = "STAGES", default_value = "rdns,mx,spf,dkim,dmarc,asn,abuse")]
+    #[arg(long, value_name = "STAGES", default_value = "none", hide = true)]
     pub(crate) stages: StageList,
 
     /// A DKIM selector to look for; repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide = true)]
     pub(crate) dkim_selector: Vec<String>,
 
     /// Connect to port 25 of mail servers to read their banner; never done unless asked for
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub(crate) smtp: bool,
 }
 

@@ -1,4 +1,5 @@
 //! The commands, a file each: parts from `build`, work by the library, an exit status.
 
 pub(super) mod lab;
+pub(super) mod lists;
 pub(super) mod scan;

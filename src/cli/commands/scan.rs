@@ -34,6 +34,9 @@ const MISMATCHES_MAX: u64 = 100;
 /// Scans.
 pub(crate) fn run(args: &ScanArgs, quiet: bool) -> anyhow::Result<u8> {
     let targets = targets(&args.targets)?;
+    if !args.stages.stages.0.is_empty() && !quiet {
+        eprintln!("reputon: stages are not part of a scan in this version: the lists alone are asked");
+    }
     let catalogue = match args.lab.lab {
         true => build::lab_catalogue()?,
         false => build::catalogue(&args.lists.catalogue, quiet)?,
