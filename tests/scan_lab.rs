@@ -289,3 +289,69 @@ fn keys_never_show() {
     }
     assert!(String::from_utf8_lossy(&output.stdout).contains("{key}"));
 }
+
+#[test]
+fn f11_f12_f13_a_lying_resolver_is_named_and_nobody_is_clean() {
+    use std::io::BufRead;
+    use std::process::Stdio;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("lab.toml");
+    std::fs::write(&file, reputon::lab::CATALOGUE).expect("written");
+    let mut lab = std::process::Command::new(assert_cmd::cargo::cargo_bin("reputon"))
+        .args(["lab", "-q"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = std::io::BufReader::new(lab.stdout.take().expect("piped"))
+        .lines()
+        .take(6);
+    let faces: Vec<(String, String)> = lines
+        .map(|line| {
+            let line = line.expect("text");
+            let (face, address) = line.split_once('\t').expect("face and address");
+            (face.to_owned(), address.to_owned())
+        })
+        .collect();
+    let results: Vec<(String, String, Vec<Value>)> = ["rewriting", "stripping", "minimising"]
+        .map(|wanted| {
+            let (_, address) = faces.iter().find(|(face, _)| face == wanted).expect("it is there");
+            let output = reputon()
+                .args([
+                    "scan",
+                    "203.0.113.10",
+                    "example-shop.test",
+                    "--only-catalogue",
+                    "-f",
+                    "jsonl",
+                    "--resolver",
+                    address,
+                ])
+                .arg("--catalogue")
+                .arg(&file)
+                .output()
+                .expect("it runs");
+            assert_eq!(output.status.code(), Some(3), "{wanted}");
+            let lines = output
+                .stdout
+                .split(|octet| *octet == b'\n')
+                .filter(|line| !line.is_empty());
+            let targets = lines.map(|line| serde_json::from_slice(line).expect("JSON")).collect();
+            (
+                wanted.to_owned(),
+                String::from_utf8_lossy(&output.stderr).into_owned(),
+                targets,
+            )
+        })
+        .into();
+    lab.kill().expect("it was running");
+    lab.wait().expect("it ends");
+    for (face, talk, targets) in results {
+        assert!(talk.contains("resolver"), "{face}: {talk}");
+        assert_eq!(targets.len(), 2, "{face}");
+        for target in targets {
+            assert_eq!(target["verdict"], "unknown", "{face}: {target}");
+            assert_eq!(target["unknowns"][0]["cause"], "resolver_broken", "{face}: {target}");
+        }
+    }
+}

@@ -16,6 +16,9 @@ use super::query::Subject;
 /// at the same hour, and no third one well, are not.
 const WITNESSES_MIN: usize = 2;
 
+/// Lists of one operator that count for as much.
+const LISTS_MIN: usize = 3;
+
 /// What one list's preflight shows of the resolver in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -138,7 +141,11 @@ pub fn resolver_verdict(evidence: &[Evidence]) -> ResolverVerdict {
     let nodata = operators(|entry| matches!(entry, Entry::NoData(_)));
     let nxdomain = operators(|entry| entry == Entry::NxDomain);
     let silent = operators(|entry| entry == Entry::Silent);
-    if !short && nodata >= WITNESSES_MIN && nxdomain == 0 {
+    // Where all lists are one operator's, several of them speak for two operators.
+    let several = |entry: fn(Entry) -> bool| evidence.iter().filter(|one| entry(one.entry)).count() >= LISTS_MIN;
+    let nodata_seen = nodata >= WITNESSES_MIN || several(|entry| matches!(entry, Entry::NoData(_)));
+    let nxdomain_seen = nxdomain >= WITNESSES_MIN || several(|entry| entry == Entry::NxDomain);
+    if !short && nodata_seen && nxdomain == 0 {
         // Empty zones answer NODATA too: a TXT record that came through proves the A record's loss, else one more witness.
         let proven = some(|entry| entry == Entry::NoData(true)) || nodata > WITNESSES_MIN;
         return match proven {
@@ -146,7 +153,7 @@ pub fn resolver_verdict(evidence: &[Evidence]) -> ResolverVerdict {
             false => ResolverVerdict::Unproven,
         };
     }
-    if nxdomain > WITNESSES_MIN || (short && nxdomain >= WITNESSES_MIN) {
+    if nxdomain > WITNESSES_MIN || (short && nxdomain_seen) {
         return ResolverVerdict::Minimises;
     }
     if silent >= WITNESSES_MIN && evidence.iter().all(|one| one.entry == Entry::Silent) {

@@ -167,14 +167,22 @@ impl<N: Network> Worker<'_, N> {
             .filter_map(|lane| lane.evidence.clone())
             .collect();
         let verdict = resolver_verdict(&evidence);
-        let broken = verdict.is_broken() && !self.lanes.iter().any(|lane| !lane.routed && lane.healthy_at_start);
-        if broken && self.resolver_fault.is_none() {
+        // A name list that was proved by one label only is no witness for what the others lost: it goes with them.
+        let broken = verdict.is_broken() && !self.judged;
+        if broken {
             self.resolver_fault = verdict.advice();
         }
+        self.judged = true;
         for index in (0..self.lanes.len() as u16).map(LaneIndex) {
             let lane = &self.lanes[usize::from(index.0)];
-            let Standing::Failing(fault) = &lane.standing else {
-                continue;
+            let fault = match &lane.standing {
+                Standing::Failing(fault) => fault,
+                Standing::Good if broken && !lane.routed => {
+                    self.lanes[usize::from(index.0)].healthy_at_start = false;
+                    self.give_up(index, Cause::ResolverBroken);
+                    continue;
+                }
+                _ => continue,
             };
             let cause = match (broken && !lane.routed, fault.cause()) {
                 (true, _) => Cause::ResolverBroken,

@@ -265,6 +265,7 @@ impl Scan<'_> {
             budgets: Default::default(),
             counts: vec![Counted::default(); self.plan.columns.len()],
             resolver_fault: None,
+            judged: false,
             stopping: None,
             started,
             done_targets: 0,

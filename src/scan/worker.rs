@@ -55,6 +55,8 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) budgets: BTreeMap<OperatorIndex, Budget>,
     pub(super) counts: Vec<Counted>,
     pub(super) resolver_fault: Option<String>,
+    /// Every lane has been examined, so that it is known what the resolvers do. No tile closes before.
+    pub(super) judged: bool,
     pub(super) stopping: Option<(StopReason, Instant)>,
     pub(super) started: Instant,
     pub(super) done_targets: u64,
@@ -463,6 +465,10 @@ impl<'a, N: Network> Worker<'a, N> {
 
     /// Hands out complete tiles: as they close, and in input order.
     fn hand_out(&mut self, receiver: &mut dyn Receiver) -> io::Result<()> {
+        let unjudged = |lane: &Lane| !matches!(lane.standing, Standing::GivenUp(_));
+        if !self.judged && !self.options.skip_health && self.lanes.iter().any(unjudged) {
+            return Ok(());
+        }
         let plan = self.plan;
         let counts = &mut self.counts;
         let (done, listed) = (&mut self.done_targets, &mut self.listed_targets);
