@@ -8,6 +8,9 @@ use crate::targets::{Kind, TargetSet};
 /// The users' keys by operator id.
 pub type Keys = BTreeMap<String, Key>;
 
+/// The tag of zones that answer TXT questions alone: they tell facts, and there is no listing to be learnt from them.
+const TXT_ONLY: &str = "txt-only";
+
 /// How a list treats a kind of target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
@@ -42,10 +45,12 @@ impl<'a> Plan<'a> {
     pub fn new(catalogue: &'a Catalogue, targets: &'a TargetSet, lists: &[ListIndex], keys: &Keys) -> Plan<'a> {
         let columns = lists.iter().map(|&list| {
             let key = keys.get(&catalogue.operator_of(list).id);
-            Column {
-                list,
-                questions: Questions::prepare(catalogue.list(list), key),
-            }
+            let facts = catalogue.list(list);
+            let questions = match facts.tags.iter().any(|tag| tag == TXT_ONLY) {
+                true => Err(Reason::Unsupported),
+                false => Questions::prepare(facts, key),
+            };
+            Column { list, questions }
         });
         Plan {
             catalogue,
