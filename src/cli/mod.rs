@@ -1,5 +1,5 @@
 //! The command line: what was typed (`args`, `options`, `values`), what teaches it (`help`, `pages`), parts made of it
-//! (`build`), what is done (`commands`).
+//! (`build`, `ground`), what is done (`commands`), and where results go (`reports`, `records`, `progress`).
 //!
 //! clap stays here: nothing of the library sees a flag. Standard output is data, standard error is talk.
 
@@ -7,10 +7,13 @@ mod args;
 mod build;
 mod commands;
 mod dispatch;
+mod ground;
 mod help;
 mod options;
 mod pages;
 mod progress;
+mod records;
+mod reports;
 mod signals;
 mod values;
 

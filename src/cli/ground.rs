@@ -1,0 +1,132 @@
+//! What a scan stands on: catalogue, keys, targets and the lists of the run, read from what was typed. `scan`, `audit`
+//! and `plan` share it.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::{Context, bail};
+use reputon::clock::Span;
+use reputon::dnsxl::{Catalogue, Key, ListIndex, Questions};
+use reputon::lab::Lab;
+use reputon::plan::{Keys, Plan};
+use reputon::scan::ScanOptions;
+use reputon::targets::{Ip6Unit, ReadOptions, TargetSet};
+
+use super::args::ScanArgs;
+use super::options::{LabOptions, ListOptions, TargetOptions};
+use super::{build, commands};
+
+/// The parts that a plan is made of.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) targets: TargetSet,
+    pub(crate) selected: Vec<ListIndex>,
+    pub(crate) keys: Keys,
+}
+
+impl Ground {
+    /// Reads everything that was named; nothing is sent.
+    pub(crate) fn read(
+        targets_typed: &TargetOptions,
+        lists: &ListOptions,
+        lab: &LabOptions,
+        quiet: bool,
+    ) -> anyhow::Result<Ground> {
+        let targets = targets(targets_typed)?;
+        let catalogue = match lab.lab {
+            true => build::lab_catalogue()?,
+            false => build::catalogue(&lists.catalogue, quiet)?,
+        };
+        let rehearsed = !lab.lab_catalogue.is_empty();
+        let selectors = if rehearsed { &lab.lab_catalogue } else { &lists.lists };
+        let selected = catalogue.select(selectors)?;
+        let mut keys = build::keys(&lists.keys, &catalogue)?;
+        if rehearsed {
+            // Nothing leaves the machine, so that any key does.
+            for operator in catalogue.operators() {
+                let key = Key::new("rehearsal").expect("a plain word");
+                keys.entry(operator.id.clone()).or_insert(key);
+            }
+        }
+        Ok(Ground {
+            catalogue,
+            targets,
+            selected,
+            keys,
+        })
+    }
+
+    /// The plan on this ground.
+    pub(crate) fn plan(&self) -> Plan<'_> {
+        Plan::new(&self.catalogue, &self.targets, &self.selected, &self.keys)
+    }
+}
+
+/// Reads the targets: the arguments, or standard input where there are none.
+fn targets(options: &TargetOptions) -> anyhow::Result<TargetSet> {
+    let stdin = io::stdin();
+    let mut arguments = options.targets.clone();
+    if arguments.is_empty() {
+        if stdin.is_terminal() {
+            bail!("no targets: name addresses, prefixes or domains, @FILE, or - for standard input");
+        }
+        arguments.push("-".into());
+    }
+    let read = ReadOptions {
+        ip6_unit: match options.ip6_unit {
+            Some(_) => Ip6Unit::Prefix64,
+            None => Ip6Unit::Address,
+        },
+    };
+    let targets = TargetSet::read(&arguments, &mut stdin.lock(), read)?;
+    if targets.is_empty() {
+        bail!("no targets: the input has none but blank lines and comments");
+    }
+    Ok(targets)
+}
+
+/// Starts the embedded world, if the run is a rehearsal.
+pub(crate) fn start_lab(options: &LabOptions, plan: &Plan<'_>) -> anyhow::Result<Option<Lab>> {
+    let lists = match (options.lab, options.lab_catalogue.is_empty()) {
+        (false, true) => return Ok(None),
+        (true, _) => Vec::new(),
+        (false, false) => {
+            let lists: Vec<ListIndex> = plan.columns.iter().map(|column| column.list).collect();
+            let questions = |list: ListIndex| -> Option<Questions> {
+                let column = plan.columns.iter().find(|column| column.list == list)?;
+                column.questions.as_ref().ok().cloned()
+            };
+            commands::lab::served(plan.catalogue, &lists, questions)
+        }
+    };
+    let lab = Lab::start(reputon::lab::LabOptions {
+        lists,
+        ..Default::default()
+    });
+    Ok(Some(lab.context("the embedded world cannot start")?))
+}
+
+/// How to scan, by what was typed. A lab that was started is the only server.
+pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result<ScanOptions> {
+    Ok(ScanOptions {
+        resolvers: match lab {
+            Some(lab) => vec![lab.addr()],
+            None => build::resolvers(&args.path)?,
+        },
+        routes: args
+            .path
+            .route
+            .iter()
+            .map(|route| (route.zone.clone(), route.server.0))
+            .collect(),
+        // The lab is on this machine, and nobody's guest.
+        rate_qps: (args.pace.rate > 0 && lab.is_none()).then_some(f64::from(args.pace.rate)),
+        window_max: args.pace.window.map(u32::from),
+        timeout: args.ask.timeout.into(),
+        retries: args.ask.retries,
+        ignore_budgets: args.pace.ignore_budgets || lab.is_some(),
+        skip_health: args.pace.skip_health,
+        seed: args.pace.seed.unwrap_or_else(rand::random),
+        max_time: args.pace.max_time.map(Span::from),
+    })
+}

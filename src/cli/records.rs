@@ -1,0 +1,106 @@
+//! From what a scan tells of itself to the records that reports show, and to the talk on standard error.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use reputon::dnsxl::{Catalogue, ListIndex};
+use reputon::plan::Plan;
+use reputon::report::{Health, ListRecord, RunRecord, visible};
+use reputon::scan::{ListReport, RunReport, ScanOptions};
+
+/// Mismatched replies in a run that are worth a warning: some come late on every network.
+const MISMATCHES_MAX: u64 = 100;
+
+/// Whether a list was healthy when the run began to ask it.
+pub(crate) fn is_usable(report: &RunReport, list: ListIndex, unchecked: bool) -> bool {
+    let found = report.lists.iter().find(|one| one.list == list);
+    found.is_some_and(|one| one.healthy_at_start.unwrap_or(unchecked))
+}
+
+/// The record of a list of the run.
+pub(crate) fn list_record(catalogue: &Catalogue, report: &ListReport) -> ListRecord {
+    let health = match (report.healthy_at_start, &report.fault) {
+        (Some(_), Some(_)) | (Some(false), None) => Health::Unhealthy,
+        (Some(true), None) => Health::Healthy,
+        (None, _) => Health::Unchecked,
+    };
+    ListRecord {
+        health,
+        cause: report.fault.as_ref().map(|fault| fault.state.as_str().to_owned()),
+        asked: report.asked,
+        listed: report.listed,
+        not_listed: report.not_listed,
+        unknown: report.unknown,
+        not_asked: report.not_asked,
+        ..ListRecord::new(catalogue, report.list)
+    }
+}
+
+/// The record of the run itself.
+pub(crate) fn run_record(
+    catalogue: &Catalogue,
+    (plan, options): (&Plan<'_>, &ScanOptions),
+    (started, finished): (Timestamp, Timestamp),
+    report: &RunReport,
+) -> RunRecord {
+    let mut queries = std::collections::BTreeMap::new();
+    for list in report.lists.iter().filter(|list| list.packets > 0) {
+        *queries.entry(catalogue.operator_of(list.list).id.clone()).or_insert(0) += list.packets;
+    }
+    let servers = options
+        .resolvers
+        .iter()
+        .chain(options.routes.iter().map(|(_, address)| address));
+    RunRecord {
+        started,
+        finished,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        catalogue: catalogue.hash().to_owned(),
+        resolvers: servers.map(ToString::to_string).collect(),
+        targets: plan.targets.len(),
+        planned: report.planned,
+        asked: report.asked,
+        answered: report.answered,
+        retried: report.counters.retried,
+        folded: 0,
+        pruned: 0,
+        complete: match report.planned {
+            0 => 0.0,
+            planned => report.answered as f64 / planned as f64,
+        },
+        queries,
+    }
+}
+
+/// Says on standard error what went wrong, and how to mend it.
+pub(crate) fn talk(catalogue: &Catalogue, report: &RunReport) {
+    let mut err = io::stderr().lock();
+    // Talk that cannot be heard is no failure.
+    let mut say = |text: String| drop(writeln!(err, "reputon: {text}"));
+    for fault in &report.resolver_faults {
+        say(visible(fault).into_owned());
+    }
+    for list in &report.lists {
+        if let Some(fault) = &list.fault {
+            say(format!("{}: {}", catalogue.list(list.list).id, visible(&fault.why)));
+        }
+    }
+    let counters = report.counters;
+    let mismatches = counters.wrong_peer + counters.wrong_question;
+    if mismatches > MISMATCHES_MAX {
+        say(format!(
+            "{mismatches} replies did not fit what was asked and were dropped: somebody may be forging answers"
+        ));
+    }
+    if report.unreached > 0 {
+        say(format!("stopped before {} targets were reached", report.unreached));
+    }
+    say(format!(
+        "{} of {} answers known, {} queries ({} sent again) in {:.1} s",
+        report.answered,
+        report.planned,
+        counters.sent,
+        counters.retried,
+        report.elapsed.as_secs_f64(),
+    ));
+}

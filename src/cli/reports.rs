@@ -1,0 +1,96 @@
+//! Where a run's dossiers go: to standard output as they come or at the end, to files, and into the tally that makes the
+//! exit status. A broken pipe ends standard output, and the run too if nothing else is written.
+
+use std::io;
+
+use reputon::dnsxl::Catalogue;
+use reputon::dossier::Dossier;
+use reputon::report::{Judged, Outputs, Sink};
+use reputon::scan::{Order, Receiver, Stop, StopReason};
+use reputon::verdict::{Judge, Tally};
+
+/// A sink that is fed in input order.
+pub(crate) enum Output<'a> {
+    Stdout(Box<dyn Sink>),
+    Files(&'a mut Outputs),
+}
+
+/// All sinks, and the tally.
+pub(crate) struct Reports<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) judge: Judge<'a>,
+    pub(crate) tally: Tally,
+    /// Standard output, if it takes dossiers as they come.
+    pub(crate) live: Option<Box<dyn Sink>>,
+    pub(crate) ordered: Vec<Output<'a>>,
+    /// Nobody reads standard output any more.
+    pub(crate) broken_pipe: bool,
+    pub(crate) files: bool,
+    pub(crate) stop: &'a Stop,
+}
+
+impl Reports<'_> {
+    /// Does something to every sink. A broken pipe ends standard output, and the run if nothing else is written.
+    pub(crate) fn each(&mut self, mut act: impl FnMut(&mut dyn Sink) -> io::Result<()>) -> io::Result<()> {
+        if let Some(live) = &mut self.live {
+            let result = act(live.as_mut());
+            self.stdout_done(result)?;
+        }
+        self.each_ordered(act)
+    }
+
+    fn each_ordered(&mut self, mut act: impl FnMut(&mut dyn Sink) -> io::Result<()>) -> io::Result<()> {
+        let mut results = Vec::new();
+        for output in &mut self.ordered {
+            match output {
+                Output::Stdout(sink) => results.push(act(sink.as_mut())),
+                Output::Files(files) => act(*files)?,
+            }
+        }
+        results.into_iter().try_for_each(|result| self.stdout_done(result))
+    }
+
+    fn stdout_done(&mut self, result: io::Result<()>) -> io::Result<()> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.live = None;
+                self.ordered.retain(|output| matches!(output, Output::Files(_)));
+                self.broken_pipe = true;
+                if !self.files {
+                    self.stop.request(StopReason::Interrupt);
+                }
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+impl Receiver for Reports<'_> {
+    fn take(&mut self, dossier: &Dossier, order: Order) -> io::Result<()> {
+        if order == Order::AsClosed {
+            self.tally.add(dossier);
+            if self.live.is_none() {
+                return Ok(());
+            }
+        }
+        let judgement = self.judge.judge(dossier);
+        let judged = Judged {
+            catalogue: self.catalogue,
+            dossier,
+            judgement: &judgement,
+        };
+        match (order, &mut self.live) {
+            (Order::AsClosed, Some(live)) => {
+                let result = live.target(&judged);
+                self.stdout_done(result)
+            }
+            (Order::AsClosed, None) => Ok(()),
+            (Order::Input, _) => self.each_ordered(|sink| sink.target(&judged)),
+        }
+    }
+
+    fn wants_input_order(&self) -> bool {
+        !self.ordered.is_empty()
+    }
+}
