@@ -55,6 +55,24 @@ pub struct ScanOptions {
     pub max_time: Option<Span>,
 }
 
+impl Default for ScanOptions {
+    /// No server, no limit but the operators', three seconds a try and three tries more.
+    fn default() -> ScanOptions {
+        ScanOptions {
+            resolvers: Vec::new(),
+            routes: Vec::new(),
+            rate_qps: None,
+            window_max: None,
+            timeout: Span::from_secs(3),
+            retries: 3,
+            ignore_budgets: false,
+            skip_health: false,
+            seed: 0,
+            max_time: None,
+        }
+    }
+}
+
 /// Why a run was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
