@@ -1,0 +1,368 @@
+//! What a world is made of, and a run through it: from [`Setup`] and a seed to a [`Report`].
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use reputon::clock::{Instant, Span};
+use reputon::dnsxl::{Catalogue, ListIndex};
+use reputon::plan::{Keys, Plan};
+use reputon::scan::{RunReport, Scan, ScanOptions, Stop};
+use reputon::targets::{Kind, ReadOptions, TargetSet};
+
+use super::judge::{Judge, Watch};
+use super::network::{Account, SimNetwork, address_of};
+use super::server::{Bad, Habit, Server};
+use super::tally::Limit;
+use super::truth::LISTED_ONE_IN;
+
+/// Queries in flight to an authority at most, as the engine has it.
+const WINDOW: f64 = reputon::engine::WINDOW_MAX as f64;
+
+/// How a world is set up. Shares are of one.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) lists: usize,
+    pub(crate) servers_per_list: usize,
+    /// Lists that are asked through resolvers; the others have routes of their own.
+    pub(crate) through_resolvers: usize,
+    pub(crate) resolvers: usize,
+    /// What a resolver turns into when a third of the run is over; the others stay good.
+    pub(crate) resolver_turns: Option<Bad>,
+    pub(crate) targets: Vec<String>,
+    pub(crate) loss: f64,
+    pub(crate) dead: f64,
+    pub(crate) refusing: f64,
+    pub(crate) limiting: f64,
+    pub(crate) turning: f64,
+    /// What servers that turn become; none: each another.
+    pub(crate) into: Option<Bad>,
+    /// All servers of a list turn at once, as when a zone goes bad and not a machine.
+    pub(crate) zones_turn: bool,
+    /// Packets a second in all.
+    pub(crate) rate_qps: Option<f64>,
+    /// Packets a second of every third operator.
+    pub(crate) operator_qps: Option<f64>,
+    /// Share of its queries that every fifth operator's day allows.
+    pub(crate) budget_share: Option<f64>,
+    /// Forged replies a second.
+    pub(crate) forged_qps: u64,
+    pub(crate) retries: u8,
+    pub(crate) timeout: Span,
+}
+
+impl Setup {
+    /// A realistic world: 20 to 300 ms, 1 % loss, 5 % dead, 3 % refusing, some limiting, some turning bad.
+    pub(crate) fn realistic(lists: usize, targets: &[&str]) -> Setup {
+        Setup {
+            lists,
+            servers_per_list: 2,
+            through_resolvers: lists / 10,
+            resolvers: 2,
+            resolver_turns: None,
+            targets: targets.iter().map(|&target| target.to_owned()).collect(),
+            loss: 0.01,
+            dead: 0.05,
+            refusing: 0.03,
+            limiting: 0.03,
+            turning: 0.03,
+            into: None,
+            zones_turn: true,
+            rate_qps: None,
+            operator_qps: Some(200.0),
+            budget_share: Some(0.5),
+            forged_qps: 0,
+            retries: 3,
+            timeout: Span::from_secs(3),
+        }
+    }
+
+    /// Nothing goes wrong but for the loss of packets; no limits.
+    pub(crate) fn calm(lists: usize, targets: &[&str]) -> Setup {
+        Setup {
+            dead: 0.0,
+            refusing: 0.0,
+            limiting: 0.0,
+            turning: 0.0,
+            operator_qps: None,
+            budget_share: None,
+            ..Setup::realistic(lists, targets)
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) run: RunReport,
+    /// Virtual time.
+    pub(crate) elapsed: Span,
+    /// The least time that rates and round trips allow to learn what was learnt.
+    pub(crate) bound: Span,
+    pub(crate) sent: u64,
+    pub(crate) forged: u64,
+    pub(crate) in_flight_most: u64,
+    pub(crate) held_most: usize,
+    pub(crate) listed: u64,
+    pub(crate) not_listed: u64,
+    pub(crate) unknown: u64,
+    /// Lists that had a good server from first to last and no budget, with pairs unknown all the same, and how many.
+    pub(crate) unknown_for_nothing: Vec<(usize, u64)>,
+}
+
+/// Runs a scan in the world of a seed and holds it to the truth.
+pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
+    let targets = TargetSet::read(&setup.targets, &mut std::io::empty(), ReadOptions::default()).expect("good targets");
+    let plot = Plot::new(setup, seed, &targets);
+    let lists: Vec<ListIndex> = plot.catalogue.indexed().map(|(index, _)| index).collect();
+    let plan = Plan::new(&plot.catalogue, &targets, &lists, &Keys::new());
+    let options = ScanOptions {
+        resolvers: (plot.authorities..plot.servers.len()).map(address_of).collect(),
+        routes: plot.routes.clone(),
+        rate_qps: setup.rate_qps,
+        timeout: setup.timeout,
+        retries: setup.retries,
+        seed,
+        ..ScanOptions::default()
+    };
+    let mut network = SimNetwork::new(
+        seed,
+        plot.servers.clone(),
+        plot.accounts.clone(),
+        plot.operator_of.clone(),
+    );
+    network.global = setup.rate_qps.map(Limit::new);
+    network.forged_qps = setup.forged_qps;
+    network.within = Instant::ZERO + plot.bound.times(20) + Span::from_secs(600);
+    let mut judge = Judge::new(seed, setup.lists, &targets);
+    let mut watch = Watch::default();
+    let mut entropy = [0; 32];
+    StdRng::seed_from_u64(seed ^ 0x656e_7472_6f70_7900).fill(&mut entropy);
+    let scan = Scan {
+        plan: &plan,
+        options: &options,
+    };
+    let run = scan
+        .run(&mut network, entropy, (&mut judge, &mut watch), &Stop::new())
+        .expect("nothing of our own fails");
+    judge.finish();
+    let observed = judge.listed + judge.not_listed + run.lists.iter().map(|list| list.unknown).sum::<u64>();
+    assert_eq!(run.planned, observed, "planned is observed");
+    assert_eq!(run.counters.submitted, run.counters.ended);
+    let unknown_for_nothing = (0..setup.lists)
+        .filter(|&list| plot.must_answer(list))
+        .map(|list| (list, judge.unknown_of(list)))
+        .filter(|(_, unknown)| *unknown > 0)
+        .collect();
+    Report {
+        elapsed: run.elapsed,
+        bound: plot.bound,
+        sent: network.sent,
+        forged: network.forged,
+        in_flight_most: watch.in_flight_most,
+        held_most: judge.held_most,
+        listed: judge.listed,
+        not_listed: judge.not_listed,
+        unknown: run.lists.iter().map(|list| list.unknown).sum(),
+        unknown_for_nothing,
+        run,
+    }
+}
+
+/// A world before anything moves.
+struct Plot {
+    catalogue: Catalogue,
+    routes: Vec<(reputon::wire::Name, std::net::SocketAddr)>,
+    servers: Vec<Server>,
+    /// The servers of each list, by index; none: it is asked through the resolvers.
+    servers_of: Vec<Vec<usize>>,
+    /// Servers below this are authorities, the others resolvers.
+    authorities: usize,
+    accounts: Vec<Account>,
+    operator_of: Vec<usize>,
+    bound: Span,
+}
+
+impl Plot {
+    fn new(setup: &Setup, seed: u64, targets: &TargetSet) -> Plot {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x706c_6f74_0000_0000);
+        let mut plot = Plot {
+            catalogue: Catalogue::default(),
+            routes: Vec::new(),
+            servers: Vec::new(),
+            servers_of: vec![Vec::new(); setup.lists],
+            authorities: 0,
+            accounts: Vec::new(),
+            operator_of: (0..setup.lists).map(|list| list / 2).collect(),
+            bound: Span::ZERO,
+        };
+        for list in setup.through_resolvers..setup.lists {
+            for _ in 0..setup.servers_per_list {
+                let server = plot.servers.len();
+                plot.servers
+                    .push(Server::new(habit(setup, &mut rng), true, rtt(&mut rng), setup.loss));
+                plot.servers_of[list].push(server);
+                let zone = format!("l{list}.sim.test").parse().expect("a name");
+                plot.routes.push((zone, address_of(server)));
+            }
+        }
+        plot.authorities = plot.servers.len();
+        let resolvers = if setup.through_resolvers > 0 {
+            setup.resolvers
+        } else {
+            0
+        };
+        for _ in 0..resolvers {
+            plot.servers
+                .push(Server::new(Habit::Good, false, rtt(&mut rng), setup.loss));
+        }
+        plot.make_accounts(setup, targets);
+        plot.bound = plot.lower_bound(setup, targets);
+        plot.turn(setup, &mut rng);
+        plot
+    }
+
+    /// The catalogue, and what each operator allows.
+    fn make_accounts(&mut self, setup: &Setup, targets: &TargetSet) {
+        let mut files = Vec::new();
+        let operators = self.operator_of.last().map_or(0, |last| last + 1);
+        for operator in 0..operators {
+            let qps = setup.operator_qps.filter(|_| operator % 3 == 0);
+            let queries = 2.0 * asks(Kind::Ip4, targets);
+            let budget = setup
+                .budget_share
+                .filter(|_| operator % 5 == 4)
+                .map(|share| (queries * share) as u64 + 100);
+            let mut text =
+                format!("[operator]\nid = \"o{operator}\"\nname = \"Operator {operator}\"\nchecked = 2026-11-23\n");
+            text += "[operator.terms]\nuse = \"free\"\nrefusal = [\"127.255.255.254\"]\n";
+            if let Some(qps) = qps {
+                text += &format!("max_qps = {qps}\n");
+            }
+            if let Some(budget) = budget {
+                text += &format!("max_queries_per_day = {budget}\n");
+            }
+            for list in (0..setup.lists).filter(|&list| self.operator_of[list] == operator) {
+                text += &format!(
+                    "[[list]]\nid = \"l{list}\"\nzone = \"l{list}.sim.test\"\nkinds = [\"ip4\", \"ip6\", \"domain\"]\n\
+                     role = \"block\"\ntier = \"B\"\nname_form = \"full\"\n[list.codes]\n\"127.0.0.2\" = {{ means = \"seen\" }}\n"
+                );
+            }
+            files.push((format!("o{operator}.toml"), text));
+            self.accounts.push(Account {
+                packets: 0,
+                budget,
+                limit: qps.map(Limit::new),
+            });
+        }
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
+        self.catalogue = Catalogue::parse(&files).expect("a good catalogue");
+    }
+
+    /// Lets servers, whole zones, and a resolver turn bad while the run is under way.
+    fn turn(&mut self, setup: &Setup, rng: &mut StdRng) {
+        let whole = self.bound.as_nanos().max(2_000_000_000);
+        for list in setup.through_resolvers..setup.lists {
+            let all = setup.zones_turn;
+            let turns = rng.random_bool(setup.turning);
+            let into = setup.into.unwrap_or(Bad::ALL[rng.random_range(0..Bad::ALL.len())]);
+            let at = Instant::from_nanos(rng.random_range(whole / 10..whole));
+            if turns {
+                let count = if all { self.servers_of[list].len() } else { 1 };
+                for &server in &self.servers_of[list][..count] {
+                    self.servers[server].habit = Habit::Turns { at, into };
+                }
+            }
+        }
+        if let (Some(into), Some(resolver)) = (setup.resolver_turns, self.servers.get_mut(self.authorities)) {
+            let at = Instant::from_nanos(whole / 3);
+            resolver.habit = Habit::Turns { at, into };
+        }
+    }
+
+    fn ways(&self, list: usize) -> Vec<&Server> {
+        match self.servers_of[list].is_empty() {
+            true => self.servers[self.authorities..].iter().collect(),
+            false => self.servers_of[list]
+                .iter()
+                .map(|&server| &self.servers[server])
+                .collect(),
+        }
+    }
+
+    /// Whether nothing excuses a pair of this list for being unknown.
+    fn must_answer(&self, list: usize) -> bool {
+        let budget = self.accounts[self.operator_of[list]].budget.is_some();
+        !budget && self.ways(list).iter().all(|server| server.habit == Habit::Good)
+    }
+
+    /// No run can be shorter: each list's questions through its servers' windows and limits, each operator's at its rate,
+    /// all at the global rate; and two round trips, for the examination and for the last control.
+    fn lower_bound(&self, setup: &Setup, targets: &TargetSet) -> Span {
+        let asks: f64 = Kind::ALL.into_iter().map(|kind| asks(kind, targets)).sum();
+        let mut longest = 0.0f64;
+        let mut by_operator = vec![0.0f64; self.accounts.len()];
+        let (mut all, mut resolved) = (0.0, 0.0);
+        for list in 0..setup.lists {
+            let good: Vec<_> = self.ways(list).into_iter().filter(|server| server.is_good()).collect();
+            if good.is_empty() {
+                continue;
+            }
+            let account = &self.accounts[self.operator_of[list]];
+            let asks = account.budget.map_or(asks, |budget| asks.min(budget as f64 / 2.0));
+            let capacity: f64 = good.iter().map(|server| server.capacity_qps(WINDOW)).sum();
+            let trip = good.iter().map(|server| server.rtt).min().unwrap_or(Span::ZERO);
+            longest = longest.max(asks / capacity + 2.0 * trip.as_secs_f64());
+            by_operator[self.operator_of[list]] += asks;
+            all += asks;
+            resolved += if self.servers_of[list].is_empty() { asks } else { 0.0 };
+        }
+        for (operator, asks) in by_operator.iter().enumerate() {
+            if let Some(qps) = setup.operator_qps.filter(|_| operator % 3 == 0) {
+                longest = longest.max(asks / qps);
+            }
+        }
+        if let Some(rate) = setup.rate_qps {
+            longest = longest.max(all / rate);
+        }
+        let resolvers = self.servers[self.authorities..].iter();
+        let capacity: f64 = resolvers.map(|server| server.capacity_qps(4.0 * WINDOW)).sum();
+        if capacity > 0.0 {
+            longest = longest.max(resolved / capacity);
+        }
+        Span::from_secs_f64(longest)
+    }
+}
+
+/// Questions about the targets of a kind that one list is asked: their addresses, and the texts of those that are listed.
+fn asks(kind: Kind, targets: &TargetSet) -> f64 {
+    let count = targets.count(kind) as f64;
+    count * (1.0 + 1.0 / LISTED_ONE_IN as f64)
+}
+
+fn habit(setup: &Setup, rng: &mut StdRng) -> Habit {
+    let roll: f64 = rng.random();
+    let dead = setup.dead;
+    let refusing = dead + setup.refusing;
+    let limiting = refusing + setup.limiting;
+    if roll < dead {
+        Habit::Dead
+    } else if roll < refusing {
+        Habit::Refusing
+    } else if roll < limiting {
+        Habit::Limited {
+            rate_qps: rng.random_range(50..500),
+            slips: rng.random_bool(0.5),
+        }
+    } else {
+        Habit::Good
+    }
+}
+
+/// 20 to 300 ms, most of it near: the square of an even spread.
+fn rtt(rng: &mut StdRng) -> Span {
+    let part: f64 = rng.random();
+    Span::from_secs_f64(0.020 + 0.280 * part * part)
+}
