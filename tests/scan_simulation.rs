@@ -39,6 +39,7 @@ fn first_seed() -> u64 {
     seed.map_or(0, |seed| seed.parse().expect("REPUTON_SEED is a number"))
 }
 
+#[expect(clippy::print_stdout, reason = "figures for whoever looks")]
 fn tell(name: &str, report: &Report) {
     let (elapsed, bound) = (report.elapsed.as_secs_f64(), report.bound.as_secs_f64());
     println!(
