@@ -263,7 +263,7 @@ pub(crate) struct LabArgs {
     /// Where to listen, UDP and TCP; loopback only. Port 0 takes a free one and prints it
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", value_parser = loopback)]
     pub(crate) listen: SocketAddr,
-    /// Answer for these built-in lists too
+    /// Answer for these built-in lists too; with --catalogue alone, for all lists of those files
     #[arg(long, value_name = "SEL", value_delimiter = ',')]
     pub(crate) lab_catalogue: Vec<String>,
     #[command(flatten)]

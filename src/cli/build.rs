@@ -1,6 +1,7 @@
 //! From what was typed to the parts that do the work. Every error says what was typed and how to mend it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use reputon::dnsxl::{Catalogue, Key};
@@ -14,6 +15,9 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// The prefix of environment variables that hold keys.
 const KEY_PREFIX: &str = "REPUTON_KEY_";
+
+/// The key of operators that are rehearsed without one.
+pub(crate) const REHEARSAL_KEY: &str = "rehearsal";
 
 /// The resolvers that were named, or else the system's.
 pub(crate) fn resolvers(options: &PathOptions) -> anyhow::Result<Vec<SocketAddr>> {
@@ -33,7 +37,16 @@ pub(crate) fn resolvers(options: &PathOptions) -> anyhow::Result<Vec<SocketAddr>
 
 /// The catalogue; what is worth a warning is said.
 pub(crate) fn catalogue(options: &CatalogueOptions, quiet: bool) -> anyhow::Result<Catalogue> {
-    let (catalogue, warnings) = Catalogue::load(!options.only_catalogue, &options.catalogue)?;
+    load(!options.only_catalogue, &options.catalogue, quiet)
+}
+
+/// The lists of these files alone; what is worth a warning is said.
+pub(crate) fn catalogue_of_files(files: &[PathBuf], quiet: bool) -> anyhow::Result<Catalogue> {
+    load(false, files, quiet)
+}
+
+fn load(built_in: bool, files: &[PathBuf], quiet: bool) -> anyhow::Result<Catalogue> {
+    let (catalogue, warnings) = Catalogue::load(built_in, files)?;
     if !quiet {
         for warning in warnings {
             eprintln!("reputon: {warning}");
@@ -48,6 +61,14 @@ pub(crate) fn lab_catalogue() -> anyhow::Result<Catalogue> {
         ("lab.toml", CATALOGUE),
         ("lab-bad.toml", CATALOGUE_BAD),
     ])?)
+}
+
+/// A key for each operator that has none: nothing leaves the machine in a rehearsal, so that any key does.
+pub(crate) fn add_rehearsal_keys(keys: &mut Keys, catalogue: &Catalogue) {
+    for operator in catalogue.operators() {
+        let key = Key::new(REHEARSAL_KEY).expect("a plain word");
+        keys.entry(operator.id.clone()).or_insert(key);
+    }
 }
 
 /// Keys by operator: from the environment, then from the command line.

@@ -5,15 +5,15 @@ use std::io::{self, IsTerminal};
 
 use anyhow::{Context, bail};
 use reputon::clock::Span;
-use reputon::dnsxl::{Catalogue, Key, ListIndex, Questions};
-use reputon::lab::Lab;
+use reputon::dnsxl::{Catalogue, ListIndex};
+use reputon::lab::{Lab, rehearse};
 use reputon::plan::{Keys, Plan};
 use reputon::scan::ScanOptions;
 use reputon::targets::{Ip6Unit, ReadOptions, TargetSet};
 
 use super::args::ScanArgs;
+use super::build;
 use super::options::{LabOptions, ListOptions, TargetOptions};
-use super::{build, commands};
 
 /// The parts that a plan is made of.
 #[derive(Debug)]
@@ -42,11 +42,7 @@ impl Ground {
         let selected = catalogue.select(selectors)?;
         let mut keys = build::keys(&lists.keys, &catalogue)?;
         if rehearsed {
-            // Nothing leaves the machine, so that any key does.
-            for operator in catalogue.operators() {
-                let key = Key::new("rehearsal").expect("a plain word");
-                keys.entry(operator.id.clone()).or_insert(key);
-            }
+            build::add_rehearsal_keys(&mut keys, &catalogue);
         }
         Ok(Ground {
             catalogue,
@@ -91,12 +87,12 @@ pub(crate) fn start_lab(options: &LabOptions, plan: &Plan<'_>) -> anyhow::Result
         (false, true) => return Ok(None),
         (true, _) => Vec::new(),
         (false, false) => {
-            let lists: Vec<ListIndex> = plan.columns.iter().map(|column| column.list).collect();
-            let questions = |list: ListIndex| -> Option<Questions> {
-                let column = plan.columns.iter().find(|column| column.list == list)?;
-                column.questions.as_ref().ok().cloned()
-            };
-            commands::lab::served(plan.catalogue, &lists, questions)
+            let columns = plan.columns.iter();
+            let served = columns.filter_map(|column| {
+                let questions = column.questions.as_ref().ok()?;
+                Some(rehearse(plan.catalogue.list(column.list), questions))
+            });
+            served.collect()
         }
     };
     let lab = Lab::start(reputon::lab::LabOptions {

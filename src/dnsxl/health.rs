@@ -180,7 +180,7 @@ impl Examination<'_> {
         let decisive = self
             .replies
             .iter()
-            .filter(|(role, _)| !matches!(role, ProbeRole::Text | ProbeRole::Short));
+            .filter(|(role, _)| !matches!(role, ProbeRole::Text | ProbeRole::Short | ProbeRole::Code(_)));
         let faults = decisive.filter_map(|(role, reply)| broken(self.reader, *role, reply).err());
         match faults.min_by_key(|fault| gravity(fault.state)) {
             Some(fault) => Err(fault),
@@ -285,6 +285,7 @@ pub(super) fn broken(reader: &Reader<'_>, role: ProbeRole, reply: &ProbeReply) -
         ProbeRole::Positive | ProbeRole::Text | ProbeRole::Short => "the test entry",
         ProbeRole::Negative => "the negative test entry",
         ProbeRole::Canary => "a random canary",
+        ProbeRole::Code(_) => "the test entry of a code",
     };
     let (state, why) = match reader.sight_of(reply) {
         None => (State::Unreachable, format!("no answer for {what}")),

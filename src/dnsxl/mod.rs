@@ -42,9 +42,7 @@ pub use list::{
 };
 pub use mistake::{CatalogueErrors, Mistake, Place, Warning};
 pub use observation::{Cause, How, Listing, Observation, Reason};
-pub use probe::{
-    CANARIES, CANARIES_MORE, Probe, ProbeReply, ProbeRole, canary, more_canaries, negative, positive, probes,
-};
+pub use probe::{Probe, ProbeReply, ProbeRole, canary, code_entries, more_canaries, negative, positive, probes};
 pub use query::{Names, Questions, Subject};
 pub use resolver::{Evidence, ResolverVerdict, resolver_verdict};
 pub use select::SelectError;

@@ -17,11 +17,15 @@ use super::list::List;
 use super::query::Subject;
 
 /// Canaries of a preflight.
-pub const CANARIES: usize = 2;
+pub(super) const CANARIES: usize = 2;
 
 /// Canaries more for an address list that has listed all of the first: large lists know a third of the address space, and
 /// a third to the eighth power is seldom enough.
-pub const CANARIES_MORE: usize = 6;
+pub(super) const CANARIES_MORE: usize = 6;
+
+/// Test entries of single codes that are asked of a list, at most: probes are numbered by an octet, and the lists with the
+/// most codes have some thirty.
+const CODE_ENTRIES_MAX: usize = 100;
 
 /// Letters and digits in a canary's first label: 26 × 36¹⁴ × 26 names.
 const CANARY_LABEL_OCTETS: usize = 16;
@@ -42,6 +46,8 @@ pub enum ProbeRole {
     Text,
     /// The one-label test entry of a name list whose own test entry has more labels: it shows whether names are minimised.
     Short,
+    /// The test entry of one code, which should answer that code: it says what a list keeps, never whether it works.
+    Code(Ipv4Addr),
 }
 
 /// One question of a health check.
@@ -146,6 +152,29 @@ pub fn positive(list: &List, kind: Kind) -> Option<Subject> {
 pub fn negative(list: &List, kind: Kind) -> Option<Subject> {
     let standard = (Ipv4Addr::LOCALHOST, b"INVALID".as_slice());
     test_entry(list, kind, list.test.unlisted.as_deref(), standard)
+}
+
+/// The test entries of a list's codes for a kind of address: of each exact code, the address that is written like it (RFC
+/// 5782 §5: a list of several values should have an entry for each). The list's own two test entries are left out, as
+/// probes ask them, and for names there are none.
+pub fn code_entries(list: &List, kind: Kind) -> Vec<Probe> {
+    let own = [positive(list, kind), negative(list, kind)];
+    let codes = list.codes.entries.iter().filter(|code| code.listing);
+    let entries = codes.filter_map(|code| {
+        let code = code.pattern.exact()?;
+        let subject = code_subject(code, kind)?;
+        (!own.contains(&Some(subject.clone()))).then(|| probe(ProbeRole::Code(code), subject, Rtype::A))
+    });
+    entries.take(CODE_ENTRIES_MAX).collect()
+}
+
+/// The address that is written like a code; none for names.
+pub(super) fn code_subject(code: Ipv4Addr, kind: Kind) -> Option<Subject> {
+    match kind {
+        Kind::Ip4 => Some(Subject::Ip4(code)),
+        Kind::Ip6 => Some(Subject::Ip6(code.to_ipv6_mapped())),
+        Kind::Domain => None,
+    }
 }
 
 /// A fresh canary.
@@ -317,6 +346,32 @@ mod tests {
             subjects(&list, Kind::Domain, ProbeRole::Short),
             [Subject::Name(name("TEST"))]
         );
+    }
+
+    #[test]
+    fn every_exact_code_has_a_test_entry_but_the_lists_own_two() {
+        let mut list = super::super::testing::coded(
+            "bl.example",
+            &[
+                ("127.0.0.1", "a real code here"),
+                ("127.0.0.2", "spam"),
+                ("127.0.0.4", "worms"),
+                ("127.0.0.10-11", "ranges"),
+                ("&64", "a bit"),
+            ],
+        );
+        list.kinds = Kind::ALL.to_vec();
+        let of = |kind| {
+            let entries = code_entries(&list, kind).into_iter();
+            entries.map(|probe| (probe.role, probe.subject)).collect::<Vec<_>>()
+        };
+        let code = Ipv4Addr::new(127, 0, 0, 4);
+        assert_eq!(of(Kind::Ip4), [(ProbeRole::Code(code), Subject::Ip4(code))]);
+        assert_eq!(
+            of(Kind::Ip6),
+            [(ProbeRole::Code(code), Subject::Ip6(code.to_ipv6_mapped()))]
+        );
+        assert_eq!(of(Kind::Domain), []);
     }
 
     #[test]

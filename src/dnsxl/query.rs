@@ -170,6 +170,11 @@ impl Questions {
         Ok(name)
     }
 
+    /// The labels that stand before the target; the root where there are none, as almost everywhere.
+    pub fn prefix(&self) -> &Name {
+        &self.prefix
+    }
+
     /// The zone as it is asked, key labels included: a secret if the list has a key. Show `List::zone` instead.
     pub fn zone(&self) -> &Name {
         &self.suffix

@@ -14,7 +14,7 @@ pub(super) enum Content {
     /// Records as they are.
     Records(RecordZone),
     /// A list without data of its own.
-    Synthetic(Synthetic),
+    Synthetic(Box<Synthetic>),
 }
 
 /// What was found at a name.

@@ -216,7 +216,11 @@ fn build_world(options: LabOptions) -> io::Result<World> {
     let mut zones = if options.embedded { embedded_zones() } else { Vec::new() };
     zones.extend(options.lists.into_iter().map(|list| {
         let origin = list.zone.clone();
-        Served::steady(origin, Content::Synthetic(Synthetic::new(list, seed)), Conduct::Honest)
+        Served::steady(
+            origin,
+            Content::Synthetic(Synthetic::new(list, seed).into()),
+            Conduct::Honest,
+        )
     }));
     zones.extend(options.zones.into_iter().map(|extra| {
         let origin = extra.zone.origin().clone();

@@ -22,9 +22,11 @@ const TTL: u32 = 300;
 pub struct ServedList {
     /// Its zone.
     pub zone: Name,
+    /// Labels before the target in its names, for the few lists that want their key there; else the root.
+    pub prefix: Name,
     /// The kinds of targets it takes.
     pub kinds: Vec<Kind>,
-    /// Relative names (addresses already reversed) that must be listed, each with its code.
+    /// Relative names (addresses already reversed, the prefix left out) that must be listed, each with its code.
     pub listed: Vec<(Name, Ipv4Addr)>,
     /// Relative names that must not be.
     pub unlisted: Vec<Name>,
@@ -52,6 +54,7 @@ impl ServedList {
         }
         ServedList {
             zone,
+            prefix: Name::root(),
             kinds: kinds.to_vec(),
             listed,
             unlisted,
@@ -87,7 +90,12 @@ impl Synthetic {
         if relative.is_empty() {
             return Some(Vec::new());
         }
-        let code = self.code(relative)?;
+        let prefix = labels(&self.list.prefix);
+        let (before, target) = relative.split_at_checked(prefix.len())?;
+        if !before.eq_ignore_ascii_case(prefix) {
+            return None;
+        }
+        let code = self.code(target)?;
         Some(match rtype {
             Rtype::A => vec![(TTL, Rdata::A(code))],
             Rtype::TXT => vec![(TTL, Rdata::Txt(vec![b"listed for rehearsal".as_slice().into()]))],
@@ -96,7 +104,7 @@ impl Synthetic {
     }
 
     fn code(&self, relative: &[u8]) -> Option<Ipv4Addr> {
-        let is = |name: &Name| name.as_wire()[..name.as_wire().len() - 1].eq_ignore_ascii_case(relative);
+        let is = |name: &Name| labels(name).eq_ignore_ascii_case(relative);
         if let Some((_, code)) = self.list.listed.iter().find(|(name, _)| is(name)) {
             return Some(*code);
         }
@@ -121,6 +129,12 @@ impl Synthetic {
         hasher.write(relative);
         hasher.finish()
     }
+}
+
+/// A name's labels in wire form, without the root's.
+fn labels(name: &Name) -> &[u8] {
+    let wire = name.as_wire();
+    &wire[..wire.len() - 1]
 }
 
 /// The kind of a name that stands for a documentation address or a test name.

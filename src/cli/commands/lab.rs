@@ -4,10 +4,8 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use reputon::dnsxl::{Catalogue, ListIndex, ProbeRole, Questions, Subject, probes};
-use reputon::lab::{Face, Lab, LabOptions, ServedList};
-
-use reputon::wire::Name;
+use reputon::dnsxl::Questions;
+use reputon::lab::{Face, Lab, LabOptions, ServedList, rehearse};
 
 use crate::cli::args::LabArgs;
 use crate::cli::{build, signals};
@@ -18,15 +16,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Serves until SIGINT or SIGTERM, which is how it is meant to end.
 pub(crate) fn run(args: &LabArgs, quiet: bool) -> anyhow::Result<u8> {
     let stop = signals::watch()?;
-    let mut lists = Vec::new();
-    if !args.lab_catalogue.is_empty() {
-        let catalogue = build::catalogue(&args.catalogue, quiet)?;
-        let keys = build::keys(&args.keys, &catalogue)?;
-        let selected = catalogue.select(&args.lab_catalogue)?;
-        lists = served(&catalogue, &selected, |list| {
-            Questions::prepare(catalogue.list(list), keys.get(&catalogue.operator_of(list).id)).ok()
-        });
-    }
+    let lists = lists(args, quiet)?;
     let made_up = lists.len();
     let lab = Lab::start(LabOptions {
         bind: args.listen,
@@ -50,59 +40,24 @@ pub(crate) fn run(args: &LabArgs, quiet: bool) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Lists of a catalogue as the lab can serve them in good health: their own test entries, and their own codes.
-pub(crate) fn served(
-    catalogue: &Catalogue,
-    lists: &[ListIndex],
-    questions: impl Fn(ListIndex) -> Option<Questions>,
-) -> Vec<ServedList> {
-    let mut rng = rand::rng();
-    let mut served = Vec::new();
-    for &index in lists {
-        let list = catalogue.list(index);
-        let Some(questions) = questions(index) else { continue };
-        let mut one = ServedList::standard(questions.zone().clone(), &list.kinds, &[]);
-        let codes = list.codes.entries.iter().filter(|code| code.listing);
-        one.codes = codes.filter_map(|code| code.pattern.example()).collect();
-        let code = list.test.code.or_else(|| one.codes.first().copied());
-        let code = code.unwrap_or([127, 0, 0, 2].into());
-        (one.listed, one.unlisted) = (Vec::new(), Vec::new());
-        for &kind in &list.kinds {
-            for probe in probes(list, kind, &mut rng) {
-                match probe.role {
-                    ProbeRole::Positive => one.listed.push((relative(&probe.subject), code)),
-                    ProbeRole::Negative => one.unlisted.push(relative(&probe.subject)),
-                    _ => (),
-                }
-            }
-        }
-        served.push(one);
-    }
-    served
-}
-
-fn relative(subject: &Subject) -> Name {
-    match subject {
-        Subject::Ip4(address) => Name::reversed_v4(*address),
-        Subject::Ip6(address) => Name::reversed_v6(*address),
-        Subject::Name(name) => name.to_lowercase(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use reputon::targets::Kind;
-
-    use super::*;
-
-    #[test]
-    fn every_default_list_can_be_rehearsed() {
-        let (catalogue, _) = Catalogue::load(true, &[]).expect("the built-in catalogue is good");
-        let lists = catalogue.select(&["default".to_owned()]).expect("there is a default");
-        let served = served(&catalogue, &lists, |list| {
-            Questions::prepare(catalogue.list(list), None).ok()
-        });
-        assert!(served.len() > 30);
-        assert!(served.iter().any(|list| list.kinds.contains(&Kind::Domain)));
-    }
+/// The made-up lists: those of the catalogue that were selected; of files that were named, all.
+fn lists(args: &LabArgs, quiet: bool) -> anyhow::Result<Vec<ServedList>> {
+    let selectors = match (args.lab_catalogue.is_empty(), args.catalogue.catalogue.is_empty()) {
+        (false, _) => args.lab_catalogue.as_slice(),
+        (true, false) => &["all".to_owned()],
+        (true, true) => return Ok(Vec::new()),
+    };
+    let catalogue = match args.lab_catalogue.is_empty() {
+        true => build::catalogue_of_files(&args.catalogue.catalogue, quiet)?,
+        false => build::catalogue(&args.catalogue, quiet)?,
+    };
+    let mut keys = build::keys(&args.keys, &catalogue)?;
+    build::add_rehearsal_keys(&mut keys, &catalogue);
+    let selected = catalogue.select(selectors)?;
+    let served = selected.into_iter().filter_map(|list| {
+        let key = keys.get(&catalogue.operator_of(list).id);
+        let questions = Questions::prepare(catalogue.list(list), key).ok()?;
+        Some(rehearse(catalogue.list(list), &questions))
+    });
+    Ok(served.collect())
 }
