@@ -82,6 +82,7 @@ fn f01_to_f18_are_told_for_what_they_are() {
         .find(|list| list["id"] == "f15-lapses")
         .expect("it is there");
     assert!(lapsed["listed"].as_u64().expect("a count") <= 2, "{lapsed}");
+    assert_eq!(lapsed["unknown"], 0, "it is asked again when it is back: {lapsed}");
     for target in report["targets"].as_array().expect("targets") {
         for listing in target["listings"].as_array().expect("listings") {
             for code in listing["codes"].as_array().expect("codes") {

@@ -62,8 +62,8 @@ pub(crate) fn run_record(
         asked: report.asked,
         answered: report.answered,
         retried: report.counters.retried,
-        folded: 0,
-        pruned: 0,
+        folded: report.folded,
+        pruned: report.pruned,
         complete: match report.planned {
             0 => 0.0,
             planned => report.answered as f64 / planned as f64,

@@ -6,4 +6,4 @@ mod tile;
 
 pub use crate::stages::{Finding, Severity};
 pub use dossier::{Counts, Dossier, Observed, StageRecords};
-pub use tile::{Epoch, Tile};
+pub use tile::{Epoch, SecondChance, Tile, Voice};

@@ -1,15 +1,21 @@
 //! A tile: up to 256 targets × the lists of the run, one octet of state a pair, the rare details beside it.
 //!
-//! A pair is *pending*, then *in flight*, then *settled* as an observation. What was learnt by asking is *provisional*
-//! until a later good control of its list confirms it; if the control fails, it is pending again (or unknown, when the list
-//! is given up). Provisional pairs carry one of two *epochs*, so that a control confirms only what came before it was sent.
-//! A tile closes when no pair is unsettled and none provisional.
+//! A pair is *pending*, then *in flight*, then *settled* as an observation, with how it was learnt. A pair that waits for
+//! another's answer (its composite's, or that of another address of its unit) is not pending but *waiting*: nobody asks it
+//! until it is released. What was learnt is *provisional* until a later good control of the list that said it confirms it;
+//! if the control fails, it is pending or waiting again (or unknown, when the list is given up). Provisional pairs carry one
+//! of two *epochs*, so that a control confirms only what came before it was sent. A tile closes when no pair is unsettled
+//! and none provisional.
 //!
-//! Memory: 256 octets a list, some 5 octets more a list for counts, and an entry for each listing.
+//! The octet: two bits for the epoch, six for the state. Folded pairs are told from the others by their state, so that they
+//! stand and fall with the composite's controls, and the rest of their column with its own.
+//!
+//! Memory: 256 octets a list, some 6 octets more a list for counts, an entry for each listing, and one for each pair that
+//! is asked a second time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::dnsxl::{Cause, Listing, Observation, Reason};
+use crate::dnsxl::{Cause, How, Listing, Observation, Reason};
 
 /// Which of the two epochs of a list an answer belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,23 +43,103 @@ impl Epoch {
     }
 }
 
+/// Whose controls confirm a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voice {
+    /// The list's own.
+    Own,
+    /// Its composite's: the pair was folded.
+    Composite,
+}
+
+impl Voice {
+    fn of(how: How) -> Voice {
+        match how {
+            How::Folded => Voice::Composite,
+            How::Asked | How::Pruned | How::Shared | How::Local => Voice::Own,
+        }
+    }
+}
+
+/// What becomes of an unknown when its list has passed a control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondChance {
+    /// It is asked once more: the list works, so that it may know.
+    Give,
+    /// It stays unknown.
+    Refuse,
+}
+
 const PENDING: u8 = 0;
 const IN_FLIGHT: u8 = 1;
-const NOT_LISTED: u8 = 2;
-const LISTED: u8 = 3;
-const UNKNOWN: u8 = 8;
-const NOT_ASKED: u8 = 24;
+/// Waits for the composite's answer.
+const AWAITS_COMPOSITE: u8 = 2;
+/// Waits for the answer of another address of its unit.
+const AWAITS_UNIT: u8 = 3;
+const NOT_LISTED: u8 = 4;
+const LISTED: u8 = NOT_LISTED + HOWS;
+const UNKNOWN: u8 = LISTED + HOWS;
+const NOT_ASKED: u8 = UNKNOWN + HOWS * Cause::ALL.len() as u8;
+const HOWS: u8 = How::ALL.len() as u8;
+const _: () = assert!(
+    NOT_ASKED as usize + Reason::ALL.len() <= CODE_MASK as usize + 1,
+    "six bits hold every state"
+);
 const CODE_MASK: u8 = 0x3f;
 const PROVISIONAL_MASK: u8 = 0xc0;
+
+/// A settled state, taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    NotListed(How),
+    Listed(How),
+    Unknown(Cause, How),
+    NotAsked(Reason),
+}
+
+impl Settled {
+    /// None if the state is not a settled one.
+    fn of(state: u8) -> Option<Settled> {
+        let how = |place: u8| How::ALL[usize::from(place % HOWS)];
+        Some(match state & CODE_MASK {
+            code @ NOT_LISTED..LISTED => Settled::NotListed(how(code - NOT_LISTED)),
+            code @ LISTED..UNKNOWN => Settled::Listed(how(code - LISTED)),
+            code @ UNKNOWN..NOT_ASKED => {
+                let place = code - UNKNOWN;
+                Settled::Unknown(Cause::ALL[usize::from(place / HOWS)], how(place))
+            }
+            code @ NOT_ASKED.. => Settled::NotAsked(Reason::ALL[usize::from(code - NOT_ASKED)]),
+            PENDING | IN_FLIGHT | AWAITS_COMPOSITE.. => return None,
+        })
+    }
+
+    fn code(self) -> u8 {
+        match self {
+            Settled::NotListed(how) => NOT_LISTED + index_of(How::ALL, &how),
+            Settled::Listed(how) => LISTED + index_of(How::ALL, &how),
+            Settled::Unknown(cause, how) => UNKNOWN + index_of(Cause::ALL, &cause) * HOWS + index_of(How::ALL, &how),
+            Settled::NotAsked(reason) => NOT_ASKED + index_of(Reason::ALL, &reason),
+        }
+    }
+
+    fn how(self) -> How {
+        match self {
+            Settled::NotListed(how) | Settled::Listed(how) | Settled::Unknown(_, how) => how,
+            Settled::NotAsked(_) => How::Asked,
+        }
+    }
+}
 
 /// States of the pairs of some targets with all lists of the run (its *columns*).
 #[derive(Debug)]
 pub struct Tile {
     len: usize,
     states: Box<[u8]>,
-    /// Provisional pairs of each column, both epochs together: 256 at most.
-    provisional: Box<[u16]>,
+    /// Provisional pairs of each column by [`Voice`], both epochs together: 256 at most.
+    provisional: Box<[[u16; 2]]>,
     listings: HashMap<(u16, u8), Box<Listing>>,
+    /// Pairs that are asked, or have been, a second time.
+    second: HashSet<(u16, u8)>,
     unsettled: u32,
     provisional_total: u32,
 }
@@ -65,8 +151,9 @@ impl Tile {
         Tile {
             len,
             states: vec![PENDING; columns * len].into_boxed_slice(),
-            provisional: vec![0; columns].into_boxed_slice(),
+            provisional: vec![[0; 2]; columns].into_boxed_slice(),
             listings: HashMap::new(),
+            second: HashSet::new(),
             unsettled: (columns * len) as u32, // 65,535 lists × 256 fit
             provisional_total: 0,
         }
@@ -92,19 +179,63 @@ impl Tile {
         self.unsettled == 0 && self.provisional_total == 0
     }
 
-    /// Whether the column has provisional pairs.
-    pub fn is_provisional(&self, column: usize) -> bool {
-        self.provisional[column] > 0
+    /// How many provisional pairs of the column wait for the controls of this voice.
+    pub fn provisional_of(&self, column: usize, voice: Voice) -> u16 {
+        self.provisional[column][voice as usize]
     }
 
-    /// How many provisional pairs the column has.
-    pub fn provisional_of(&self, column: usize) -> u16 {
-        self.provisional[column]
+    /// Whether a pair waits for a question, or for another pair's answer.
+    pub fn is_open(&self, column: usize, offset: usize) -> bool {
+        matches!(
+            self.states[column * self.len + offset],
+            PENDING | AWAITS_COMPOSITE | AWAITS_UNIT
+        )
+    }
+
+    /// Whether a pair is settled, perhaps provisionally.
+    pub fn knows(&self, column: usize, offset: usize) -> bool {
+        Settled::of(self.states[column * self.len + offset]).is_some()
     }
 
     /// Settles a pending pair as not to be asked.
     pub fn exclude(&mut self, column: usize, offset: usize, reason: Reason) {
-        self.settle_code(column, offset, NOT_ASKED + index_of(Reason::ALL, &reason), None);
+        self.settle_code(column, offset, Settled::NotAsked(reason), None);
+    }
+
+    /// A pending pair waits for the answer of its composite.
+    pub fn await_composite(&mut self, column: usize, offset: usize) {
+        self.wait(column, offset, AWAITS_COMPOSITE);
+    }
+
+    /// A pending pair waits for the answer of another address of its unit.
+    pub fn await_unit(&mut self, column: usize, offset: usize) {
+        self.wait(column, offset, AWAITS_UNIT);
+    }
+
+    fn wait(&mut self, column: usize, offset: usize, wait: u8) {
+        let state = &mut self.states[column * self.len + offset];
+        assert_eq!(*state, PENDING, "only pending pairs are made to wait");
+        *state = wait;
+    }
+
+    /// Whether a pair waits for the answer of its composite.
+    pub fn awaits_composite(&self, column: usize, offset: usize) -> bool {
+        self.states[column * self.len + offset] == AWAITS_COMPOSITE
+    }
+
+    /// Whether a pair waits for the answer of another address of its unit.
+    pub fn awaits_unit(&self, column: usize, offset: usize) -> bool {
+        self.states[column * self.len + offset] == AWAITS_UNIT
+    }
+
+    /// A waiting pair need not wait: it is pending. False if it was not waiting.
+    pub fn release(&mut self, column: usize, offset: usize) -> bool {
+        let state = &mut self.states[column * self.len + offset];
+        let waits = matches!(*state, AWAITS_COMPOSITE | AWAITS_UNIT);
+        if waits {
+            *state = PENDING;
+        }
+        waits
     }
 
     /// Takes a pending pair to ask about it; false if it is not pending.
@@ -124,94 +255,151 @@ impl Tile {
         *state = PENDING;
     }
 
-    /// Settles a pair in flight. With an epoch it is provisional.
+    /// Settles a pair in flight, by its own answer. With an epoch it is provisional.
     pub fn settle(&mut self, column: usize, offset: usize, observation: Observation, epoch: Option<Epoch>) {
         debug_assert_eq!(self.states[column * self.len + offset], IN_FLIGHT);
-        let code = match observation {
-            Observation::NotListed => NOT_LISTED,
-            Observation::Listed(listing) => {
-                self.listings.insert((column as u16, offset as u8), listing); // both bounded by `new`
-                LISTED
-            }
-            Observation::Unknown(cause) => UNKNOWN + index_of(Cause::ALL, &cause),
-            Observation::NotAsked(reason) => NOT_ASKED + index_of(Reason::ALL, &reason),
-        };
-        self.settle_code(column, offset, code, epoch);
+        self.put(column, offset, observation, How::Asked, epoch);
     }
 
-    fn settle_code(&mut self, column: usize, offset: usize, code: u8, epoch: Option<Epoch>) {
+    /// Settles a pair that is pending or waiting without asking it: `how` says by what. With an epoch it is provisional,
+    /// by the controls of the list that said it. False, and nothing done, if the pair is in flight or settled.
+    pub fn learn(
+        &mut self,
+        column: usize,
+        offset: usize,
+        (observation, how): (Observation, How),
+        epoch: Option<Epoch>,
+    ) -> bool {
+        let open = self.is_open(column, offset);
+        if open {
+            self.put(column, offset, observation, how, epoch);
+        }
+        open
+    }
+
+    fn put(&mut self, column: usize, offset: usize, observation: Observation, how: How, epoch: Option<Epoch>) {
+        let settled = match observation {
+            Observation::NotListed => Settled::NotListed(how),
+            Observation::Listed(listing) => {
+                self.listings.insert((column as u16, offset as u8), listing); // both bounded by `new`
+                Settled::Listed(how)
+            }
+            Observation::Unknown(cause) => Settled::Unknown(cause, how),
+            Observation::NotAsked(reason) => Settled::NotAsked(reason),
+        };
+        self.settle_code(column, offset, settled, epoch);
+    }
+
+    fn settle_code(&mut self, column: usize, offset: usize, settled: Settled, epoch: Option<Epoch>) {
         let state = &mut self.states[column * self.len + offset];
-        assert!(
-            *state == PENDING || *state == IN_FLIGHT,
-            "a pair is settled once, not twice"
-        );
-        *state = code;
+        assert!(Settled::of(*state).is_none(), "a pair is settled once, not twice");
+        *state = settled.code();
         self.unsettled -= 1;
         if let Some(epoch) = epoch {
             *state |= epoch.bit();
-            self.provisional[column] += 1;
+            self.provisional[column][Voice::of(settled.how()) as usize] += 1;
             self.provisional_total += 1;
         }
     }
 
-    /// A control was good: what the column learnt in this epoch is confirmed.
-    pub fn confirm(&mut self, column: usize, epoch: Epoch) {
-        if self.provisional[column] == 0 {
+    /// A control was good: what the column learnt from this voice in this epoch is confirmed. Unknowns may get their
+    /// second chance instead, once each; `again` is told the offsets that are pending for it.
+    pub fn confirm(
+        &mut self,
+        (column, voice): (usize, Voice),
+        epoch: Epoch,
+        chance: SecondChance,
+        mut again: impl FnMut(u8),
+    ) {
+        if self.provisional[column][voice as usize] == 0 {
             return;
         }
         let mut confirmed = 0;
-        for state in &mut self.states[column * self.len..(column + 1) * self.len] {
-            if *state & epoch.bit() != 0 {
-                *state &= CODE_MASK;
-                confirmed += 1;
+        for offset in 0..self.len {
+            let state = &mut self.states[column * self.len + offset];
+            if *state & epoch.bit() == 0 {
+                continue;
+            }
+            let settled = Settled::of(*state).expect("only settled pairs are provisional");
+            if Voice::of(settled.how()) != voice {
+                continue;
+            }
+            confirmed += 1;
+            *state &= CODE_MASK;
+            let place = (column as u16, offset as u8); // bounded by `new`
+            let unknown = matches!(settled, Settled::Unknown(..));
+            if unknown && chance == SecondChance::Give && self.second.insert(place) {
+                *state = reopened(settled);
+                self.unsettled += 1;
+                if *state == PENDING {
+                    again(place.1);
+                }
             }
         }
-        self.provisional[column] -= confirmed;
+        self.provisional[column][voice as usize] -= confirmed;
         self.provisional_total -= u32::from(confirmed);
     }
 
-    /// A control failed: what is provisional in the column is pending again.
-    pub fn revoke(&mut self, column: usize) {
-        if self.provisional[column] == 0 {
-            return;
+    /// A control failed: what is provisional in the column by this voice is pending again, or waiting.
+    pub fn revoke(&mut self, column: usize, voice: Voice) {
+        if self.provisional[column][voice as usize] > 0 {
+            self.reopen(column, |state, settled| {
+                state & PROVISIONAL_MASK != 0 && Voice::of(settled.how()) == voice
+            });
         }
-        for offset in 0..self.len {
-            let state = &mut self.states[column * self.len + offset];
-            if *state & PROVISIONAL_MASK != 0 {
-                *state = PENDING;
-                self.unsettled += 1;
-                self.listings.remove(&(column as u16, offset as u8)); // bounded by `new`
-            }
-        }
-        self.provisional_total -= u32::from(self.provisional[column]);
-        self.provisional[column] = 0;
     }
 
-    /// The column is given up: all that is pending is unknown. What is in flight is still to be settled.
+    /// A parent's NXDOMAIN has been proved wrong: what the column learnt by pruning is pending again, confirmed or not.
+    /// Returns how many pairs that are.
+    pub fn revoke_pruned(&mut self, column: usize) -> u16 {
+        self.reopen(column, |_, settled| settled.how() == How::Pruned)
+    }
+
+    fn reopen(&mut self, column: usize, which: impl Fn(u8, Settled) -> bool) -> u16 {
+        let mut reopened_pairs = 0;
+        for offset in 0..self.len {
+            let state = &mut self.states[column * self.len + offset];
+            let Some(settled) = Settled::of(*state).filter(|settled| which(*state, *settled)) else {
+                continue;
+            };
+            if *state & PROVISIONAL_MASK != 0 {
+                self.provisional[column][Voice::of(settled.how()) as usize] -= 1;
+                self.provisional_total -= 1;
+            }
+            *state = reopened(settled);
+            self.unsettled += 1;
+            reopened_pairs += 1;
+            self.listings.remove(&(column as u16, offset as u8)); // bounded by `new`
+        }
+        reopened_pairs
+    }
+
+    /// The column is given up: all that is pending is unknown, and so is what waits for another pair of the column. What is
+    /// in flight is still to be settled; what waits for a composite may still be learnt from it.
     pub fn give_up(&mut self, column: usize, cause: Cause) {
-        let code = UNKNOWN + index_of(Cause::ALL, &cause);
+        let code = Settled::Unknown(cause, How::Asked).code();
         for state in &mut self.states[column * self.len..(column + 1) * self.len] {
-            if *state == PENDING {
+            if matches!(*state, PENDING | AWAITS_UNIT) {
                 *state = code;
                 self.unsettled -= 1;
             }
         }
     }
 
-    /// What is known of a pair.
+    /// What is known of a pair, and how it was learnt.
     ///
     /// # Panics
     /// If it is not settled.
-    pub fn observation(&self, column: usize, offset: usize) -> Observation {
-        match self.states[column * self.len + offset] & CODE_MASK {
-            NOT_LISTED => Observation::NotListed,
-            LISTED => {
+    pub fn observation(&self, column: usize, offset: usize) -> (Observation, How) {
+        let settled = Settled::of(self.states[column * self.len + offset]);
+        match settled.expect("a pair is read when it is settled") {
+            Settled::NotListed(how) => (Observation::NotListed, how),
+            Settled::Listed(how) => {
                 let listing = &self.listings[&(column as u16, offset as u8)]; // bounded by `new`
-                Observation::Listed(listing.clone())
+                (Observation::Listed(listing.clone()), how)
             }
-            code @ UNKNOWN..NOT_ASKED => Observation::Unknown(Cause::ALL[usize::from(code - UNKNOWN)]),
-            code @ NOT_ASKED.. => Observation::NotAsked(Reason::ALL[usize::from(code - NOT_ASKED)]),
-            _ => panic!("a tile is read when it is settled"),
+            Settled::Unknown(cause, how) => (Observation::Unknown(cause), how),
+            Settled::NotAsked(reason) => (Observation::NotAsked(reason), How::Asked),
         }
     }
 
@@ -221,10 +409,19 @@ impl Tile {
     }
 }
 
-/// The place of a word among all of its kind. There are fewer than 16 of each.
+/// What a settled pair is when it is taken back.
+fn reopened(settled: Settled) -> u8 {
+    match settled.how() {
+        How::Folded => AWAITS_COMPOSITE,
+        How::Shared => AWAITS_UNIT,
+        How::Asked | How::Pruned | How::Local => PENDING,
+    }
+}
+
+/// The place of a word among all of its kind.
 fn index_of<T: PartialEq>(all: &[T], word: &T) -> u8 {
     let place = all.iter().position(|other| other == word);
-    place.expect("`ALL` has all of them") as u8
+    place.expect("`ALL` has all of them") as u8 // a dozen at most
 }
 
 #[cfg(test)]
@@ -241,6 +438,12 @@ mod tests {
             reason: None,
             ttl: 60,
         }))
+    }
+
+    fn confirm(tile: &mut Tile, column: usize, voice: Voice, epoch: Epoch) {
+        tile.confirm((column, voice), epoch, SecondChance::Refuse, |_| {
+            unreachable!("refused")
+        });
     }
 
     #[test]
@@ -261,14 +464,32 @@ mod tests {
             }
         }
         assert!(tile.is_settled() && !tile.is_complete());
-        tile.confirm(0, Epoch::Even);
-        assert!(tile.is_provisional(0));
-        tile.confirm(0, Epoch::Odd);
-        tile.confirm(1, Epoch::Odd);
+        confirm(&mut tile, 0, Voice::Own, Epoch::Even);
+        assert_eq!(usize::from(tile.provisional_of(0, Voice::Own)), all.len());
+        confirm(&mut tile, 0, Voice::Own, Epoch::Odd);
+        confirm(&mut tile, 1, Voice::Own, Epoch::Odd);
         assert!(tile.is_complete());
         for (offset, observation) in all.iter().enumerate() {
-            assert_eq!(tile.observation(0, offset), *observation);
-            assert_eq!(tile.observation(1, offset), *observation);
+            assert_eq!(tile.observation(0, offset), (observation.clone(), How::Asked));
+            assert_eq!(tile.observation(1, offset), (observation.clone(), How::Asked));
+        }
+    }
+
+    #[test]
+    fn how_a_pair_was_learnt_is_kept_with_every_observation() {
+        let causes = Cause::ALL.iter().map(|cause| Observation::Unknown(*cause));
+        let all: Vec<_> = [Observation::NotListed, listing()].into_iter().chain(causes).collect();
+        for &how in How::ALL {
+            let mut tile = Tile::new(1, all.len());
+            for (offset, observation) in all.iter().enumerate() {
+                assert!(tile.learn(0, offset, (observation.clone(), how), Some(Epoch::Even)));
+                assert!(!tile.learn(0, offset, (observation.clone(), how), None), "once");
+            }
+            confirm(&mut tile, 0, Voice::of(how), Epoch::Even);
+            assert!(tile.is_complete());
+            for (offset, observation) in all.iter().enumerate() {
+                assert_eq!(tile.observation(0, offset), (observation.clone(), how));
+            }
         }
     }
 
@@ -280,9 +501,9 @@ mod tests {
             tile.settle(0, offset, listing(), Some(epoch));
         }
         assert!(tile.take(0, 2));
-        tile.confirm(0, Epoch::Even);
-        tile.revoke(0);
-        assert_eq!(tile.observation(0, 0), listing(), "confirmed before");
+        confirm(&mut tile, 0, Voice::Own, Epoch::Even);
+        tile.revoke(0, Voice::Own);
+        assert_eq!(tile.observation(0, 0), (listing(), How::Asked), "confirmed before");
         assert_eq!(tile.listed(), 1);
         assert!(!tile.is_settled());
         tile.give_up(0, Cause::ListUnhealthy);
@@ -290,8 +511,69 @@ mod tests {
         tile.put_back(0, 2);
         tile.give_up(0, Cause::ListUnhealthy);
         assert!(tile.is_complete());
-        assert_eq!(tile.observation(0, 1), Observation::Unknown(Cause::ListUnhealthy));
-        assert_eq!(tile.observation(0, 2), Observation::Unknown(Cause::ListUnhealthy));
+        for offset in 1..3 {
+            let unknown = Observation::Unknown(Cause::ListUnhealthy);
+            assert_eq!(tile.observation(0, offset), (unknown, How::Asked));
+        }
+    }
+
+    /// One column, one pair of each voice: the controls of one say nothing of the other.
+    #[test]
+    fn folded_pairs_stand_and_fall_with_the_composite() {
+        let mut tile = Tile::new(1, 3);
+        tile.await_composite(0, 0);
+        tile.await_composite(0, 1);
+        assert!(!tile.take(0, 0), "it waits");
+        assert!(tile.learn(0, 0, (listing(), How::Folded), Some(Epoch::Even)));
+        assert!(tile.release(0, 1) && !tile.release(0, 1));
+        for offset in 1..3 {
+            assert!(tile.take(0, offset));
+            tile.settle(0, offset, Observation::NotListed, Some(Epoch::Even));
+        }
+        confirm(&mut tile, 0, Voice::Own, Epoch::Even);
+        assert_eq!(tile.provisional_of(0, Voice::Composite), 1);
+        tile.revoke(0, Voice::Own);
+        assert!(tile.is_settled(), "all its own is confirmed");
+        tile.revoke(0, Voice::Composite);
+        assert!(tile.awaits_composite(0, 0) && tile.listed() == 0);
+        tile.give_up(0, Cause::Timeout);
+        assert!(tile.awaits_composite(0, 0), "the composite may still tell");
+    }
+
+    #[test]
+    fn an_unknown_gets_one_second_chance_and_takes_those_that_share_it_along() {
+        let unknown = || Observation::Unknown(Cause::Timeout);
+        let mut tile = Tile::new(1, 3);
+        tile.await_unit(0, 1);
+        for round in 0..2 {
+            assert!(tile.take(0, 0));
+            tile.settle(0, 0, unknown(), Some(Epoch::Even));
+            assert!(tile.learn(0, 1, (unknown(), How::Shared), Some(Epoch::Even)));
+            if round == 0 {
+                assert!(tile.learn(0, 2, (Observation::NotListed, How::Pruned), Some(Epoch::Even)));
+            }
+            let mut again = Vec::new();
+            tile.confirm((0, Voice::Own), Epoch::Even, SecondChance::Give, |offset| {
+                again.push(offset)
+            });
+            assert_eq!(again.len(), 1 - round, "once");
+            assert_eq!(tile.is_complete(), round == 1);
+            assert_eq!(tile.awaits_unit(0, 1), round == 0);
+        }
+        assert_eq!(tile.observation(0, 1), (unknown(), How::Shared));
+    }
+
+    #[test]
+    fn what_was_pruned_wrongly_is_pending_again() {
+        let mut tile = Tile::new(1, 3);
+        for (offset, epoch) in [(0, None), (1, Some(Epoch::Odd))] {
+            assert!(tile.learn(0, offset, (Observation::NotListed, How::Pruned), epoch));
+        }
+        assert!(tile.take(0, 2));
+        tile.settle(0, 2, Observation::NotListed, Some(Epoch::Odd));
+        assert_eq!(tile.revoke_pruned(0), 2);
+        assert_eq!(tile.provisional_of(0, Voice::Own), 1);
+        assert!(tile.take(0, 0) && tile.take(0, 1) && !tile.take(0, 2));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::dnsxl::{
     Cause, Evidence, Fault, Health, Probe, ProbeReply, ProbeRole, Reader, canary, judge, judge_control, more_canaries,
     probes, resolver_verdict,
 };
-use crate::dossier::Epoch;
+use crate::dossier::{Epoch, SecondChance, Voice};
 use crate::exchange::{Ask, End, Outcome, Unsent};
 use crate::wire::{Answer, Name, Rtype, decode};
 
@@ -214,7 +214,7 @@ impl<N: Network> Worker<'_, N> {
                         && self
                             .window
                             .get(oldest)
-                            .is_some_and(|tile| tile.tile.is_provisional(column));
+                            .is_some_and(|tile| tile.tile.provisional_of(column, Voice::Own) > 0);
                     if due || holds_up {
                         self.control(now, index);
                     }
@@ -280,16 +280,29 @@ impl<N: Network> Worker<'_, N> {
         if replies.iter().any(|(role, _)| *role == ProbeRole::Positive) {
             lane.test_due = now + test_ttl(&replies);
         }
-        let mut left = 0;
-        for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
+        self.confirm(index, control);
+    }
+
+    /// A control was good: what the lane learnt in the epochs that it closes is confirmed. What ended unknown meanwhile is
+    /// asked once more: a list that works may know.
+    fn confirm(&mut self, index: LaneIndex, control: Control) {
+        let Worker { lanes, window, .. } = self;
+        let lane = &mut lanes[usize::from(index.0)];
+        let chance = match self.stopping {
+            None => SecondChance::Give,
+            Some(_) => SecondChance::Refuse,
+        };
+        lane.provisional = 0;
+        for (number, tile) in window.open_of(lane.kind) {
             for epoch in [Epoch::Even, Epoch::Odd] {
                 if control.closes.is_none_or(|closes| closes == epoch) {
-                    tile.tile.confirm(lane.column, epoch);
+                    tile.tile.confirm((lane.column, Voice::Own), epoch, chance, |offset| {
+                        lane.again.push_back((number, offset));
+                    });
                 }
             }
-            left += u32::from(tile.tile.provisional_of(lane.column));
+            lane.provisional += u32::from(tile.tile.provisional_of(lane.column, Voice::Own));
         }
-        lane.provisional = left;
     }
 
     /// A list has failed in mid-run: what it said since the last good control is taken back.
@@ -307,8 +320,8 @@ impl<N: Network> Worker<'_, N> {
         lane.cursor = (self.window.first(), 0);
         lane.idle = false;
         let (column, kind) = (lane.column, lane.kind);
-        for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
-            tile.tile.revoke(column);
+        for (_, tile) in self.window.open_of(kind) {
+            tile.tile.revoke(column, Voice::Own);
         }
         let lane = &mut self.lanes[usize::from(index.0)];
         if lane.suspensions == SUSPENSIONS_MAX || self.stopping.is_some() {
@@ -331,8 +344,8 @@ impl<N: Network> Worker<'_, N> {
         lane.control = None;
         lane.round += 1;
         let (column, kind) = (lane.column, lane.kind);
-        for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
-            tile.tile.revoke(column);
+        for (_, tile) in self.window.open_of(kind) {
+            tile.tile.revoke(column, Voice::Own);
             tile.tile.give_up(column, cause);
         }
         self.lanes[usize::from(index.0)].provisional = 0;

@@ -1,6 +1,6 @@
 //! A lane: one list for one kind of target. Its health, how far it has come, and what of its answers is not confirmed yet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crate::clock::Instant;
 use crate::dnsxl::{Cause, Evidence, Fault, ListIndex, Listing, ProbeReply, ProbeRole};
@@ -59,6 +59,8 @@ pub(super) struct Lane {
     pub(super) standing: Standing,
     /// Where it goes on: a tile and a step in it.
     pub(super) cursor: (u32, usize),
+    /// Pairs (tile, offset) that came back behind the cursor, to be asked first: one for each pair of the open tiles at most.
+    pub(super) again: VecDeque<(u32, u8)>,
     /// It found nothing to ask when it looked last.
     pub(super) idle: bool,
     pub(super) in_flight: u32,
@@ -101,6 +103,7 @@ impl Lane {
             routed,
             standing: Standing::New,
             cursor: (0, 0),
+            again: VecDeque::new(),
             idle: false,
             in_flight: 0,
             epoch: Epoch::Even,

@@ -13,6 +13,7 @@
 //! control is suspended, tried again a few times, and then given up; what it said since its last good control is asked
 //! again or unknown. A stop request cancels what is open, confirms what it can within [`worker::GRACE`], and reports.
 
+mod fill;
 mod health;
 mod lane;
 mod network;

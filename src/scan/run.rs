@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::clock::Span;
 use crate::datagram::Batch;
-use crate::dnsxl::{Fault, ListIndex};
+use crate::dnsxl::{Fault, How, ListIndex};
 use crate::dossier::Dossier;
 use crate::engine::{Counters, Engine, EngineOptions, RouteOptions};
 use crate::exchange::{Route, Upstream};
@@ -210,6 +210,14 @@ pub struct RunReport {
     pub planned: u64,
     /// Of these: learnt.
     pub answered: u64,
+    /// Of these: learnt from a composite zone's answer.
+    pub folded: u64,
+    /// Learnt from a parent's NXDOMAIN.
+    pub pruned: u64,
+    /// Learnt from another address of the same unit.
+    pub shared: u64,
+    /// Learnt from zone data on disk.
+    pub local: u64,
     /// Queries asked.
     pub asked: u64,
     /// Targets that were not reached before the run was stopped.
@@ -484,7 +492,12 @@ impl Scan<'_> {
                 "every pair of a list ends as exactly one observation"
             );
         }
+        let learnt = |how: How| worker.counts.iter().map(|counted| counted.learnt[how as usize]).sum();
         RunReport {
+            folded: learnt(How::Folded),
+            pruned: learnt(How::Pruned),
+            shared: learnt(How::Shared),
+            local: learnt(How::Local),
             planned: lists
                 .iter()
                 .map(|list| list.listed + list.not_listed + list.unknown)

@@ -134,6 +134,12 @@ impl<'a> Window<'a> {
         self.tiles.iter_mut().filter(|tile| !tile.done)
     }
 
+    /// All tiles of a kind that are held and not done, with their numbers.
+    pub(super) fn open_of(&mut self, kind: Kind) -> impl Iterator<Item = (u32, &mut OpenTile<'a>)> {
+        let numbered = (self.first..).zip(&mut self.tiles);
+        numbered.filter(move |(_, tile)| !tile.done && tile.kind() == kind)
+    }
+
     /// Whether the oldest tile waits for nothing but confirmations.
     pub(super) fn oldest_is_settled(&self) -> bool {
         self.tiles

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::clock::{Instant, Span};
 use crate::datagram::Batch;
-use crate::dnsxl::{Cause, Heard, Listing, Observation, OperatorIndex, reason};
+use crate::dnsxl::{Cause, Heard, How, Listing, Observation, OperatorIndex, reason};
 use crate::dossier::{Dossier, Observed};
 use crate::engine::Engine;
 use crate::exchange::{Ask, End, Outcome, Unsent};
@@ -21,19 +21,13 @@ use super::network::Network;
 use super::resolvers::Check;
 use super::run::{Order, Progress, Receiver, ScanOptions, Snapshot, Stop, StopReason, Trouble};
 use super::ticket::{LaneIndex, Purpose};
-use super::window::{Half, OpenTile, Window};
+use super::window::{OpenTile, Window};
 
 /// How long a stopped run may take to confirm what it has heard.
 pub const GRACE: Span = Span::from_millis(1_500);
 
 /// Time between two reports of progress.
 const PROGRESS_SPAN: Span = Span::from_millis(100);
-
-/// Queries of a day's budget that are kept back for a list's probes and controls.
-const BUDGET_FOR_CONTROLS: u64 = 20;
-
-/// Names that a target is asked by at most.
-const NAMES_MAX: usize = 2;
 
 /// What one operator may be asked, and has been.
 #[derive(Debug)]
@@ -71,6 +65,8 @@ pub(super) struct Counted {
     pub(super) not_listed: u64,
     pub(super) unknown: u64,
     pub(super) not_asked: u64,
+    /// Of those that are known: how they were learnt, in the order of [`How::ALL`].
+    pub(super) learnt: [u64; How::ALL.len()],
 }
 
 impl<'a, N: Network> Worker<'a, N> {
@@ -287,182 +283,6 @@ impl<'a, N: Network> Worker<'a, N> {
         self.settle(index, number, offset, Observation::Listed(listing));
     }
 
-    /// Settles a pair by how its lane stands now.
-    fn settle(&mut self, index: LaneIndex, number: u32, offset: u8, observation: Observation) {
-        let lane = &mut self.lanes[usize::from(index.0)];
-        let tile = &mut self
-            .window
-            .get(number)
-            .expect("a tile with pairs in flight is held")
-            .tile;
-        let offset = usize::from(offset);
-        match lane.standing {
-            Standing::GivenUp(cause) => tile.settle(lane.column, offset, Observation::Unknown(cause), None),
-            Standing::Good if observation == Observation::Unknown(Cause::Cancelled) => {
-                tile.settle(lane.column, offset, observation, None);
-            }
-            Standing::Good if self.options.skip_health => tile.settle(lane.column, offset, observation, None),
-            Standing::Good => {
-                tile.settle(lane.column, offset, observation, Some(lane.epoch));
-                lane.answers += 1;
-                lane.provisional += 1;
-            }
-            // It came while the list is not trusted.
-            _ => tile.put_back(lane.column, offset),
-        }
-    }
-
-    /// Asks what is pending, as far as the engine has room and the operators' budgets last.
-    fn fill(&mut self, now: Instant) {
-        if self.stopping.is_some() {
-            return;
-        }
-        for index in (0..self.lanes.len() as u16).map(LaneIndex) {
-            let lane = &self.lanes[usize::from(index.0)];
-            if lane.standing != Standing::Good {
-                continue;
-            }
-            let mut room = self.engine.room(lane.route);
-            let mut allowance = self.allowance(index);
-            while room >= NAMES_MAX {
-                let Some(place) = self.next_pair(index) else { break };
-                if allowance < NAMES_MAX as u64 {
-                    let tile = self.window.get(place.0).expect("just taken from");
-                    tile.tile
-                        .put_back(self.lanes[usize::from(index.0)].column, usize::from(place.1));
-                    self.exhaust(index);
-                    break;
-                }
-                let asked = self.ask_pair(now, index, place);
-                room -= asked;
-                allowance -= asked as u64;
-            }
-        }
-        // Without a single list that can be asked, tiles still have to be opened and reported.
-        if self
-            .lanes
-            .iter()
-            .all(|lane| matches!(lane.standing, Standing::GivenUp(_)))
-        {
-            while self.open_next() {}
-        }
-    }
-
-    fn open_next(&mut self) -> bool {
-        let lanes = &self.lanes;
-        self.window.open_next(self.plan, |kind, tile| {
-            for lane in lanes.iter().filter(|lane| lane.kind == kind) {
-                if let Standing::GivenUp(cause) = lane.standing {
-                    tile.give_up(lane.column, cause);
-                }
-            }
-        })
-    }
-
-    /// The next pending pair of a lane, taken: tile and offset.
-    fn next_pair(&mut self, index: LaneIndex) -> Option<(u32, u8)> {
-        loop {
-            let lane = &mut self.lanes[usize::from(index.0)];
-            let (number, step) = lane.cursor.max((self.window.first(), 0));
-            if number >= self.window.end() {
-                lane.cursor = (number, 0);
-                lane.idle = true;
-                if !self.open_next() {
-                    return None;
-                }
-                continue;
-            }
-            lane.idle = false;
-            let tile = self.window.get(number).expect("between first and end");
-            let len = tile.chunk.len();
-            if tile.done || tile.kind() != lane.kind || step >= len {
-                lane.cursor = (number + 1, 0);
-                continue;
-            }
-            lane.cursor = (number, step + 1);
-            // Each list begins at another place of the tile, so that no target's names come in a burst everywhere.
-            let offset = (step + usize::from(index.0) * 37 + self.options.seed as usize % 256) % len;
-            if tile.tile.take(lane.column, offset) {
-                return Some((number, offset as u8)); // a tile has 256 targets at most
-            }
-        }
-    }
-
-    /// Asks about a pair; returns how many queries that took.
-    fn ask_pair(&mut self, now: Instant, index: LaneIndex, (number, offset): (u32, u8)) -> usize {
-        let lane = &mut self.lanes[usize::from(index.0)];
-        let tile = self.window.get(number).expect("just taken from");
-        let target = tile.target(usize::from(offset));
-        let questions = self.plan.columns[lane.column]
-            .questions
-            .as_ref()
-            .expect("a lane has questions");
-        let names = match questions.names(&target) {
-            Ok(names) => names,
-            Err(reason) => {
-                tile.tile
-                    .settle(lane.column, usize::from(offset), Observation::NotAsked(reason), None);
-                return 0;
-            }
-        };
-        if names.count() > 1 {
-            let half = Half {
-                left: names.count() as u8, // two
-                best: None,
-            };
-            tile.halves.insert((lane.column, usize::from(offset)), half);
-        }
-        for (name, asked) in names.iter().enumerate() {
-            let purpose = Purpose::Pair {
-                lane: index,
-                tile: number,
-                offset,
-                name: name as u8, // 0 or 1
-            };
-            let ask = Ask {
-                ticket: purpose.ticket(),
-                name: asked.clone(),
-                rtype: Rtype::A,
-                route: lane.route,
-                probe: false,
-            };
-            lane.in_flight += 1;
-            lane.asked += 1;
-            self.engine.submit(now, ask).expect("there was room for it");
-        }
-        names.count()
-    }
-
-    /// How many more queries the operator's budget allows for targets. It counts packets, so that what is in flight is
-    /// counted twice: it may have to be sent again.
-    fn allowance(&self, index: LaneIndex) -> u64 {
-        let operator = self.plan.catalogue.list(self.lanes[usize::from(index.0)].list).operator;
-        let Some(budget) = self.budgets.get(&operator) else {
-            return u64::MAX;
-        };
-        let mut spoken_for = BUDGET_FOR_CONTROLS * budget.lanes.len() as u64;
-        let mut last = None;
-        for lane in budget.lanes.iter().map(|lane| &self.lanes[usize::from(lane.0)]) {
-            spoken_for += 2 * u64::from(lane.in_flight);
-            // Lanes of one list stand together, and share its route.
-            if last.replace(lane.route) != Some(lane.route) {
-                spoken_for += self.engine.route_counters(lane.route).packets;
-            }
-        }
-        budget.left.saturating_sub(spoken_for)
-    }
-
-    /// The budget is used up: what is pending is for another day. What was learnt is still to be confirmed.
-    fn exhaust(&mut self, index: LaneIndex) {
-        let lane = &self.lanes[usize::from(index.0)];
-        let (column, kind) = (lane.column, lane.kind);
-        for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
-            tile.tile.give_up(column, Cause::OverBudget);
-        }
-        // Tiles that open later are filled by the next call.
-        self.lanes[usize::from(index.0)].cursor = (self.window.end(), 0);
-    }
-
     /// Hands out complete tiles: as they close, and in input order.
     fn hand_out(&mut self, receiver: &mut dyn Receiver) -> io::Result<()> {
         let unjudged = |lane: &Lane| !matches!(lane.standing, Standing::GivenUp(_));
@@ -530,7 +350,7 @@ impl<'a, N: Network> Worker<'a, N> {
             }
             // A control that was out is cancelled with the rest: its epoch is confirmed by the last one.
             let (column, kind) = (lane.column, lane.kind);
-            for tile in self.window.open_tiles().filter(|tile| tile.kind() == kind) {
+            for (_, tile) in self.window.open_of(kind) {
                 tile.tile.give_up(column, Cause::Cancelled);
             }
         }
@@ -598,7 +418,7 @@ fn halve(
 /// Counts a dossier's observations by list; whether it has a listing.
 fn count(counts: &mut [Counted], dossier: &Dossier) -> bool {
     let mut listed = false;
-    for (observed, counts) in dossier.observations.iter().zip(counts) {
+    for (observed, counts) in dossier.observations.iter().zip(counts.iter_mut()) {
         *match observed.observation {
             Observation::Listed(_) => {
                 listed = true;
@@ -608,6 +428,9 @@ fn count(counts: &mut [Counted], dossier: &Dossier) -> bool {
             Observation::Unknown(_) => &mut counts.unknown,
             Observation::NotAsked(_) => &mut counts.not_asked,
         } += 1;
+        if matches!(observed.observation, Observation::Listed(_) | Observation::NotListed) {
+            counts.learnt[observed.how as usize] += 1;
+        }
     }
     listed
 }
@@ -615,10 +438,13 @@ fn count(counts: &mut [Counted], dossier: &Dossier) -> bool {
 /// Makes the dossier of a target of a complete tile.
 fn dossier(plan: &Plan<'_>, open: &OpenTile<'_>, offset: usize) -> Dossier {
     let target = open.target(offset);
-    let observations = plan.columns.iter().enumerate().map(|(column, list)| Observed {
-        list: list.list,
-        observation: open.tile.observation(column, offset),
-        how: crate::dnsxl::How::Asked,
+    let observations = plan.columns.iter().enumerate().map(|(column, list)| {
+        let (observation, how) = open.tile.observation(column, offset);
+        Observed {
+            list: list.list,
+            observation,
+            how,
+        }
     });
     Dossier {
         special_use: special_use(&target),

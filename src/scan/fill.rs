@@ -1,0 +1,214 @@
+//! Which pair is asked next, and what its answer settles: the way between a lane and the tiles.
+//!
+//! A lane walks over the open tiles in input order, each lane from another place of each tile. Pairs that come back behind
+//! it (a second chance, a pair that waited in vain) stand in its queue, and go first.
+
+use crate::clock::Instant;
+use crate::dnsxl::{Cause, Observation};
+use crate::exchange::Ask;
+use crate::wire::Rtype;
+
+use super::lane::Standing;
+use super::network::Network;
+use super::ticket::{LaneIndex, Purpose};
+use super::window::Half;
+use super::worker::Worker;
+
+/// Queries of a day's budget that are kept back for a list's probes and controls.
+const BUDGET_FOR_CONTROLS: u64 = 20;
+
+/// Names that a target is asked by at most.
+const NAMES_MAX: usize = 2;
+
+impl<N: Network> Worker<'_, N> {
+    /// Settles a pair by how its lane stands now.
+    pub(super) fn settle(&mut self, index: LaneIndex, number: u32, offset: u8, observation: Observation) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let tile = &mut self
+            .window
+            .get(number)
+            .expect("a tile with pairs in flight is held")
+            .tile;
+        let offset = usize::from(offset);
+        match lane.standing {
+            Standing::GivenUp(cause) => tile.settle(lane.column, offset, Observation::Unknown(cause), None),
+            Standing::Good if observation == Observation::Unknown(Cause::Cancelled) => {
+                tile.settle(lane.column, offset, observation, None);
+            }
+            Standing::Good if self.options.skip_health => tile.settle(lane.column, offset, observation, None),
+            Standing::Good => {
+                tile.settle(lane.column, offset, observation, Some(lane.epoch));
+                lane.answers += 1;
+                lane.provisional += 1;
+            }
+            // It came while the list is not trusted.
+            _ => tile.put_back(lane.column, offset),
+        }
+    }
+
+    /// Asks what is pending, as far as the engine has room and the operators' budgets last.
+    pub(super) fn fill(&mut self, now: Instant) {
+        if self.stopping.is_some() {
+            return;
+        }
+        for index in (0..self.lanes.len() as u16).map(LaneIndex) {
+            let lane = &self.lanes[usize::from(index.0)];
+            if lane.standing != Standing::Good {
+                continue;
+            }
+            let mut room = self.engine.room(lane.route);
+            let mut allowance = self.allowance(index);
+            while room >= NAMES_MAX {
+                let Some(place) = self.next_pair(index) else { break };
+                if allowance < NAMES_MAX as u64 {
+                    let tile = self.window.get(place.0).expect("just taken from");
+                    tile.tile
+                        .put_back(self.lanes[usize::from(index.0)].column, usize::from(place.1));
+                    self.exhaust(index);
+                    break;
+                }
+                let asked = self.ask_pair(now, index, place);
+                room -= asked;
+                allowance -= asked as u64;
+            }
+        }
+        // Without a single list that can be asked, tiles still have to be opened and reported.
+        if self
+            .lanes
+            .iter()
+            .all(|lane| matches!(lane.standing, Standing::GivenUp(_)))
+        {
+            while self.open_next() {}
+        }
+    }
+
+    fn open_next(&mut self) -> bool {
+        let lanes = &self.lanes;
+        self.window.open_next(self.plan, |kind, tile| {
+            for lane in lanes.iter().filter(|lane| lane.kind == kind) {
+                if let Standing::GivenUp(cause) = lane.standing {
+                    tile.give_up(lane.column, cause);
+                }
+            }
+        })
+    }
+
+    /// The next pending pair of a lane, taken: tile and offset.
+    fn next_pair(&mut self, index: LaneIndex) -> Option<(u32, u8)> {
+        if let Some(pair) = self.next_again(index) {
+            return Some(pair);
+        }
+        loop {
+            let lane = &mut self.lanes[usize::from(index.0)];
+            let (number, step) = lane.cursor.max((self.window.first(), 0));
+            if number >= self.window.end() {
+                lane.cursor = (number, 0);
+                lane.idle = true;
+                if !self.open_next() {
+                    return None;
+                }
+                continue;
+            }
+            lane.idle = false;
+            let tile = self.window.get(number).expect("between first and end");
+            let len = tile.chunk.len();
+            if tile.done || tile.kind() != lane.kind || step >= len {
+                lane.cursor = (number + 1, 0);
+                continue;
+            }
+            lane.cursor = (number, step + 1);
+            // Each list begins at another place of the tile, so that no target's names come in a burst everywhere.
+            let offset = (step + usize::from(index.0) * 37 + self.options.seed as usize % 256) % len;
+            if tile.tile.take(lane.column, offset) {
+                return Some((number, offset as u8)); // a tile has 256 targets at most
+            }
+        }
+    }
+
+    /// The next pair of a lane's queue that is still pending, taken.
+    fn next_again(&mut self, index: LaneIndex) -> Option<(u32, u8)> {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        while let Some((number, offset)) = lane.again.pop_front() {
+            let tile = self.window.get(number).filter(|tile| !tile.done);
+            if tile.is_some_and(|tile| tile.tile.take(lane.column, usize::from(offset))) {
+                return Some((number, offset));
+            }
+        }
+        None
+    }
+
+    /// Asks about a pair; returns how many queries that took.
+    fn ask_pair(&mut self, now: Instant, index: LaneIndex, (number, offset): (u32, u8)) -> usize {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let tile = self.window.get(number).expect("just taken from");
+        let target = tile.target(usize::from(offset));
+        let questions = self.plan.columns[lane.column]
+            .questions
+            .as_ref()
+            .expect("a lane has questions");
+        let names = match questions.names(&target) {
+            Ok(names) => names,
+            Err(reason) => {
+                tile.tile
+                    .settle(lane.column, usize::from(offset), Observation::NotAsked(reason), None);
+                return 0;
+            }
+        };
+        if names.count() > 1 {
+            let half = Half {
+                left: names.count() as u8, // two
+                best: None,
+            };
+            tile.halves.insert((lane.column, usize::from(offset)), half);
+        }
+        for (name, asked) in names.iter().enumerate() {
+            let purpose = Purpose::Pair {
+                lane: index,
+                tile: number,
+                offset,
+                name: name as u8, // 0 or 1
+            };
+            let ask = Ask {
+                ticket: purpose.ticket(),
+                name: asked.clone(),
+                rtype: Rtype::A,
+                route: lane.route,
+                probe: false,
+            };
+            lane.in_flight += 1;
+            lane.asked += 1;
+            self.engine.submit(now, ask).expect("there was room for it");
+        }
+        names.count()
+    }
+
+    /// How many more queries the operator's budget allows for targets. It counts packets, so that what is in flight is
+    /// counted twice: it may have to be sent again.
+    fn allowance(&self, index: LaneIndex) -> u64 {
+        let operator = self.plan.catalogue.list(self.lanes[usize::from(index.0)].list).operator;
+        let Some(budget) = self.budgets.get(&operator) else {
+            return u64::MAX;
+        };
+        let mut spoken_for = BUDGET_FOR_CONTROLS * budget.lanes.len() as u64;
+        let mut last = None;
+        for lane in budget.lanes.iter().map(|lane| &self.lanes[usize::from(lane.0)]) {
+            spoken_for += 2 * u64::from(lane.in_flight);
+            // Lanes of one list stand together, and share its route.
+            if last.replace(lane.route) != Some(lane.route) {
+                spoken_for += self.engine.route_counters(lane.route).packets;
+            }
+        }
+        budget.left.saturating_sub(spoken_for)
+    }
+
+    /// The budget is used up: what is pending is for another day. What was learnt is still to be confirmed.
+    fn exhaust(&mut self, index: LaneIndex) {
+        let lane = &self.lanes[usize::from(index.0)];
+        let (column, kind) = (lane.column, lane.kind);
+        for (_, tile) in self.window.open_of(kind) {
+            tile.tile.give_up(column, Cause::OverBudget);
+        }
+        // Tiles that open later are filled by the next call.
+        self.lanes[usize::from(index.0)].cursor = (self.window.end(), 0);
+    }
+}
