@@ -41,6 +41,10 @@ pub(crate) enum Command {
     #[command(after_help = help::SCAN, after_long_help = help::SCAN_LONG)]
     Scan(Box<ScanArgs>),
 
+    /// Look at a block before buying it: how much is listed and where, whose names it carries, and whether to take it
+    #[command(after_help = help::AUDIT, after_long_help = help::AUDIT_LONG)]
+    Audit(Box<AuditArgs>),
+
     /// Show what a scan would ask of whom, and how long it would take; sends nothing
     #[command(after_help = help::PLAN, hide = true)] // shown when it is built, as are the stages below
     Plan(Box<PlanArgs>),
@@ -107,6 +111,17 @@ pub(crate) struct ScanArgs {
     pub(crate) output: OutputOptions,
     #[command(flatten)]
     pub(crate) exit: ExitOptions,
+}
+
+/// `audit`: a scan with other defaults, and what is asked beside it.
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(flatten)]
+    pub(crate) scan: ScanArgs,
+
+    /// Ask about the adjoining /24s too, counted apart
+    #[arg(long, help_heading = "Targets")]
+    pub(crate) neighbours: bool,
 }
 
 /// `plan`.
@@ -332,7 +347,6 @@ mod tests {
     fn usage_errors_exit_with_2() {
         for (line, kind) in [
             ("reputon scan --direct", ErrorKind::UnknownArgument),
-            ("reputon audit 192.0.2.0/24", ErrorKind::InvalidSubcommand),
             ("reputon scan --lab --resolver 127.0.0.1", ErrorKind::ArgumentConflict),
             ("reputon scan --only-catalogue", ErrorKind::MissingRequiredArgument),
             ("reputon scan --ip6-unit 48", ErrorKind::InvalidValue),

@@ -28,6 +28,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
     let quiet = cli.talk.quiet;
     match &cli.command {
         Command::Scan(args) => commands::scan::run(args, quiet),
+        Command::Audit(args) => commands::audit::run(args, quiet),
         Command::Lab(args) => commands::lab::run(args, quiet),
         Command::Lists(args) => commands::lists::run(args, quiet),
         Command::Completions(args) => page(pages::completions(args.shell)?),

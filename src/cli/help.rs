@@ -76,6 +76,34 @@ Tiers:
     exit_and_environment!()
 );
 
+/// Behind the help of `audit`.
+pub(crate) const AUDIT: &str = "\
+Examples:
+  reputon audit 198.51.100.0/22
+  reputon audit 198.51.100.0/24 --neighbours -o audit.html -o audit.md
+  reputon audit --lab 203.0.113.0/24               rehearse: nothing leaves the machine";
+
+/// Behind the long help of `audit`.
+pub(crate) const AUDIT_LONG: &str = concat!(
+    "\
+Examples:
+  reputon audit 198.51.100.0/22
+  reputon audit 198.51.100.0/24 --neighbours -o audit.html -o audit.md
+  reputon audit --lab 203.0.113.0/24               rehearse: nothing leaves the machine
+
+What is asked: the default lists, which are those that mail receivers use and whose operators let them be asked; names, \
+origin and abuse contacts of each address. --lists and --stages choose others.
+
+Recommendation:
+  no verdict  under 90 % of what was planned is known, or a tier A list could not be used
+  reject      an address is listed as hijacked space (DROP), or over 5 % are on tier A lists
+  caution     any is on a tier A list, over 10 % are on tier B lists, or over 5 % have a name of an earlier tenant
+  fair        none of these
+
+",
+    exit_and_environment!()
+);
+
 /// Behind the help of `plan`.
 pub(crate) const PLAN: &str = "\
 Examples:

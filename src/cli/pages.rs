@@ -121,7 +121,7 @@ mod tests {
     fn commands_that_are_not_there_are_not_offered() {
         let man = String::from_utf8(man().expect("in memory")).expect("text");
         assert!(man.contains(".SH \"REPUTON SCAN\"") && man.contains(".SH \"REPUTON LISTS SHOW\""));
-        assert!(!man.contains("AUDIT") && !man.contains("smtp\\-out"));
+        assert!(!man.contains("smtp\\-out"));
         assert_eq!(man.matches(".TH ").count(), 1);
     }
 }

@@ -7,7 +7,7 @@ use reputon::dnsxl::Catalogue;
 use reputon::dossier::Dossier;
 use reputon::report::{Judged, Outputs, Sink};
 use reputon::scan::{Order, Receiver, Stop, StopReason};
-use reputon::verdict::{Judge, Tally};
+use reputon::verdict::{Audit, Judge, Tally};
 
 /// A sink that is fed in input order.
 pub(crate) enum Output<'a> {
@@ -26,6 +26,8 @@ pub(crate) struct Reports<'a> {
     /// Nobody reads standard output any more.
     pub(crate) broken_pipe: bool,
     pub(crate) files: bool,
+    /// Counts the block, if the run is an audit.
+    pub(crate) audit: Option<Audit>,
     pub(crate) stop: &'a Stop,
 }
 
@@ -74,6 +76,9 @@ impl Receiver for Reports<'_> {
                 return Ok(());
             }
         }
+        if let (Order::Input, Some(audit)) = (order, &mut self.audit) {
+            audit.add(self.catalogue, dossier);
+        }
         let judgement = self.judge.judge(dossier);
         let judged = Judged {
             catalogue: self.catalogue,
@@ -91,6 +96,6 @@ impl Receiver for Reports<'_> {
     }
 
     fn wants_input_order(&self) -> bool {
-        !self.ordered.is_empty()
+        !self.ordered.is_empty() || self.audit.is_some()
     }
 }

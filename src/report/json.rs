@@ -1,5 +1,7 @@
 //! JSON: one object a line ([`JsonlSink`]), or one document `{"run":{…},"lists":[…],"targets":[…]}` ([`JsonSink`]).
 //!
+//! Of an audit the document has `"audit":{…}` before its targets.
+//!
 //! The document opens with what is known last. So its targets wait in a spool, a temporary file that is copied behind the
 //! head at the end; memory stays small whatever the number of targets.
 
@@ -78,7 +80,11 @@ impl<W: Write, S: Read + Write + Seek> Sink for JsonSink<W, S> {
             let separator = if at == 0 { "\n" } else { ",\n" };
             write!(self.out, "{separator}{}", to_json(list))?;
         }
-        self.out.write_all(b"\n],\n\"targets\":[")?;
+        self.out.write_all(b"\n],\n")?;
+        if let Some(audit) = end.audit {
+            writeln!(self.out, "\"audit\":{},", to_json(audit))?;
+        }
+        self.out.write_all(b"\"targets\":[")?;
         self.spool.flush()?;
         let spool = self.spool.get_mut();
         spool.seek(SeekFrom::Start(0))?;

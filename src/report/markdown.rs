@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use crate::verdict::Verdict;
 
+use super::audit;
 use super::escape::{is_plain_link, visible};
 use super::record::{Health, rfc3339};
 use super::sink::{Judged, RunEnd, RunHead, Sink};
@@ -66,6 +67,37 @@ impl<W: Write> MarkdownSink<W> {
             text(&run.version),
             code(&run.catalogue)
         )
+    }
+
+    fn audit(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
+        let Some(audit) = end.audit else { return Ok(()) };
+        writeln!(self.out, "# {}\n", text(&audit::headline(audit)))?;
+        for reason in &audit.reasons {
+            writeln!(self.out, "- {}", text(reason))?;
+        }
+        for part in audit::parts(audit) {
+            let heads: Vec<&str> = part.columns.iter().map(|(head, _)| *head).collect();
+            let aligned: Vec<&str> = part
+                .columns
+                .iter()
+                .map(|(_, number)| if *number { "--:" } else { "---" })
+                .collect();
+            writeln!(
+                self.out,
+                "\n## {}\n\n| {} |\n|{}|",
+                part.title,
+                heads.join(" | "),
+                aligned.join("|")
+            )?;
+            for row in &part.rows {
+                let cells: Vec<Cow<'_, str>> = row.iter().map(|cell| text(cell)).collect();
+                writeln!(self.out, "| {} |", cells.join(" | "))?;
+            }
+            if let Some(note) = part.note {
+                writeln!(self.out, "\n{}", text(&note))?;
+            }
+        }
+        writeln!(self.out)
     }
 
     fn listed(&mut self) -> io::Result<()> {
@@ -187,6 +219,7 @@ impl<W: Write> Sink for MarkdownSink<W> {
     }
 
     fn finish(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
+        self.audit(end)?;
         self.coverage(end)?;
         self.listed()?;
         self.entries()?;

@@ -12,6 +12,7 @@
 //!
 //! Text from the network is hostile: `escape` is the one place that knows how each format is kept safe from it.
 
+mod audit;
 mod csv;
 mod escape;
 mod heat;

@@ -104,5 +104,6 @@ pub(super) fn feed(sink: &mut dyn Sink, dossiers: &[Dossier]) -> io::Result<()> 
         catalogue: &catalogue,
         run: &run_record(),
         lists: &list_records(),
+        audit: None,
     })
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::dnsxl::Catalogue;
 use crate::dossier::Dossier;
-use crate::verdict::Judgement;
+use crate::verdict::{Audited, Judgement};
 
 use super::record::{ListRecord, RunRecord};
 
@@ -37,6 +37,8 @@ pub struct RunEnd<'a> {
     pub run: &'a RunRecord,
     /// One record for each list of the run, in the order of the catalogue.
     pub lists: &'a [ListRecord],
+    /// What to think of the block, if the run is an audit.
+    pub audit: Option<&'a Audited>,
 }
 
 /// Where a run's results go: `begin` once, `target` for each dossier, `finish` once.

@@ -207,7 +207,8 @@ impl Summary {
 
 /// A number of things, in words.
 pub(super) fn several(number: u64, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+    let plural = if thing.ends_with('s') { "es" } else { "s" };
+    format!("{number} {thing}{}", if number == 1 { "" } else { plural })
 }
 
 fn terms(usage: Use) -> &'static str {

@@ -11,6 +11,7 @@ use crate::dnsxl::{Catalogue, Tier};
 use crate::dossier::Severity;
 use crate::verdict::Verdict;
 
+use super::audit;
 use super::escape::visible;
 use super::record::{Health, rfc3339};
 use super::sink::{Judged, RunEnd, RunHead, Sink};
@@ -108,6 +109,29 @@ impl<W: Write> TableSink<W> {
             run.asked,
             run.retried
         )
+    }
+
+    fn audit(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
+        let Some(audit) = end.audit else { return Ok(()) };
+        writeln!(self.out, "{}", visible(&audit::headline(audit)))?;
+        for reason in &audit.reasons {
+            writeln!(self.out, " - {}", visible(reason))?;
+        }
+        for part in audit::parts(audit) {
+            self.heading(part.title)?;
+            let rows = part
+                .rows
+                .iter()
+                .map(|row| row.iter().map(|cell| Cell::new(visible(cell))).collect())
+                .collect();
+            let heads: Vec<String> = part.columns.iter().map(|(head, _)| head.to_uppercase()).collect();
+            let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+            self.table(&heads, rows)?;
+            if let Some(note) = part.note {
+                writeln!(self.out, " {note}")?;
+            }
+        }
+        writeln!(self.out)
     }
 
     fn listed(&mut self) -> io::Result<()> {
@@ -233,6 +257,7 @@ impl<W: Write> Sink for TableSink<W> {
     }
 
     fn finish(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
+        self.audit(end)?;
         self.coverage(end)?;
         self.listed()?;
         self.entries()?;

@@ -1,5 +1,6 @@
 //! The commands, a file each: parts from `build`, work by the library, an exit status.
 
+pub(super) mod audit;
 pub(super) mod lab;
 pub(super) mod lists;
 pub(super) mod scan;

@@ -1,4 +1,4 @@
-//! `reputon scan`: targets and lists in, reports and an exit status out.
+//! `reputon scan`: targets and lists in, reports and an exit status out. `audit` is a scan too, and comes through here.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use reputon::clock::Span;
 use reputon::report::{Format, ListRecord, Options, Outputs, RunEnd, RunHead};
 use reputon::scan::{Progress, RealNetwork, Scan, StopReason};
-use reputon::verdict::{Judge, Tally, Weights};
+use reputon::verdict::{Audit, Judge, Tally, Weights};
 
-use crate::cli::args::ScanArgs;
+use crate::cli::args::{AuditArgs, ScanArgs};
 use crate::cli::ground::{Ground, scan_options, start_lab};
 use crate::cli::options::{FailOn, OutputOptions, ScanFormat};
 use crate::cli::progress::{Bars, Quiet};
@@ -23,9 +23,17 @@ const WIDTH_DEFAULT: u16 = 100;
 
 /// Scans.
 pub(crate) fn run(args: &ScanArgs, quiet: bool) -> anyhow::Result<u8> {
+    scan(args, None, quiet)
+}
+
+/// Scans, for an audit if one is given.
+pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> anyhow::Result<u8> {
     let ground = Ground::read(&args.targets, &args.lists, &args.lab, quiet)?;
     if !args.stages.stages.0.is_empty() && !quiet {
         eprintln!("reputon: stages are not part of a scan in this version: the lists alone are asked");
+    }
+    if audit.is_some() {
+        super::audit::check(&ground.targets)?;
     }
     let catalogue = &ground.catalogue;
     let plan = ground.plan();
@@ -44,6 +52,7 @@ pub(crate) fn run(args: &ScanArgs, quiet: bool) -> anyhow::Result<u8> {
         ordered: Vec::new(),
         broken_pipe: false,
         files: !args.output.output.is_empty(),
+        audit: audit.map(|_| Audit::default()),
         stop: &stop,
     };
     let (format, live) = format(&args.output);
@@ -73,15 +82,20 @@ pub(crate) fn run(args: &ScanArgs, quiet: bool) -> anyhow::Result<u8> {
 
     let lists: Vec<ListRecord> = report.lists.iter().map(|list| list_record(catalogue, list)).collect();
     let run = run_record(catalogue, (&plan, &options), (started, Timestamp::now()), &report);
+    let tallied = reports
+        .tally
+        .finish(catalogue, |list| is_usable(&report, list, args.pace.skip_health));
+    let audited = match (audit, reports.audit.take()) {
+        (Some(args), Some(counted)) => Some(super::audit::conclude(args, &ground, (counted, &tallied), &stop)?),
+        _ => None,
+    };
     let end = RunEnd {
         catalogue,
         run: &run,
         lists: &lists,
+        audit: audited.as_ref(),
     };
     reports.each(|sink| sink.finish(&end))?;
-    let tallied = reports
-        .tally
-        .finish(catalogue, |list| is_usable(&report, list, args.pace.skip_health));
     if !quiet {
         talk(catalogue, &report);
     }

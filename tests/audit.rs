@@ -1,0 +1,93 @@
+//! `reputon audit` against the embedded world: the recommendation and its reasons, neighbours counted apart, the same in
+//! every form.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use serde_json::Value;
+
+fn audit(args: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("reputon").expect("the binary is built");
+    command.args(["audit", "--lab", "-q"]).args(args);
+    command.timeout(std::time::Duration::from_secs(120));
+    command
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = audit(args).args(["-f", "json"]).output().expect("it runs");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
+    })
+}
+
+#[test]
+fn a_bad_block_is_rejected_with_reasons_and_a_clean_one_is_fair() {
+    let bad = json(&["203.0.113.0/24"]);
+    let audit = &bad["audit"];
+    assert_eq!(audit["recommendation"], "reject", "{audit}");
+    let reasons = audit["reasons"].to_string();
+    assert!(reasons.contains("hijacked") && reasons.contains("tier-A"), "{reasons}");
+    assert_eq!(audit["density"]["addresses"], 256);
+    assert_eq!(audit["per_24"][0]["block"], "203.0.113.0/24");
+    assert_eq!(audit["longest_run"]["first"], "203.0.113.100");
+    assert!(audit["drop"].as_u64().expect("a number") > 0);
+
+    let clean = json(&["192.0.2.0/25"]);
+    assert_eq!(clean["audit"]["recommendation"], "fair", "{}", clean["audit"]);
+    assert_eq!(clean["audit"]["density"]["listed"], 0);
+}
+
+#[test]
+fn neighbours_are_asked_and_counted_apart() {
+    // The bad block is the neighbour of this one.
+    let found = json(&["203.0.114.0/26", "--neighbours"]);
+    let audit = &found["audit"];
+    assert_eq!(audit["density"]["addresses"], 64);
+    assert_eq!(audit["density"]["listed"], 0, "{audit}");
+    assert_eq!(found["targets"].as_array().expect("targets").len(), 64);
+    let neighbours = audit["neighbours"].as_array().expect("neighbours");
+    let of = |block: &str| neighbours.iter().find(|one| one["block"] == block).expect("asked");
+    assert!(of("203.0.113.0/24")["tier_a"].as_u64().expect("a number") > 0);
+    assert_eq!(of("203.0.114.0/24")["addresses"], 192, "the rest of its own /24");
+    assert_eq!(
+        audit["recommendation"], "fair",
+        "neighbours are no reason by themselves"
+    );
+}
+
+#[test]
+fn too_little_known_is_no_verdict() {
+    let found = json(&[
+        "203.0.113.0/28",
+        "--lists",
+        "f08-refused",
+        "--timeout",
+        "0.3",
+        "--retries",
+        "0",
+    ]);
+    let audit = &found["audit"];
+    assert_eq!(audit["recommendation"], "no_verdict", "{audit}");
+    assert!(audit["reasons"].to_string().contains("90 % are needed"), "{audit}");
+}
+
+#[test]
+fn every_form_opens_with_the_recommendation() {
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    let markdown = folder.path().join("a.md");
+    audit(&["203.0.113.0/24", "-f", "table", "-o"])
+        .arg(&markdown)
+        .assert()
+        .code(1)
+        .stdout(predicate::str::starts_with("203.0.113.0/24: reject"))
+        .stdout(predicate::str::contains("Hijacked space (DROP)"));
+    let markdown = std::fs::read_to_string(markdown).expect("written");
+    assert!(markdown.starts_with("# 203.0.113.0/24&#58; reject"), "{markdown}");
+}
+
+#[test]
+fn domains_are_no_block() {
+    audit(&["example.org"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("audit takes address blocks"));
+}
