@@ -159,7 +159,10 @@ pub(crate) enum ListsCommand {
     Ls(ListsLsArgs),
     /// All that is known of some lists: terms, codes, removal, sources
     Show(ListsShowArgs),
-    /// Check catalogue files; sends nothing
+    /// Ask lists for their test entries now, and say which of them work
+    #[command(after_help = help::LISTS_CHECK)]
+    Check(Box<ListsCheckArgs>),
+    /// Check catalogue files, or folders of them; sends nothing
     Lint(FilesArgs),
     /// Turn another program's configuration into a catalogue file on standard output
     Import(FileArgs),
@@ -195,11 +198,39 @@ pub(crate) struct ListsShowArgs {
     pub(crate) format: TextFormat,
 }
 
+/// `lists check`.
+#[derive(Debug, Args)]
+pub(crate) struct ListsCheckArgs {
+    /// Which lists to check, as for scan
+    #[arg(
+        value_name = "SEL",
+        value_delimiter = ',',
+        default_value = "default",
+        help_heading = "Lists"
+    )]
+    pub(crate) lists: Vec<String>,
+    #[command(flatten)]
+    pub(crate) catalogue: CatalogueOptions,
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
+    #[command(flatten)]
+    pub(crate) path: PathOptions,
+    #[command(flatten)]
+    pub(crate) lab: LabOptions,
+    #[command(flatten)]
+    pub(crate) ask: AskOptions,
+    /// Queries a second in all; 0: no limit. Operators' own limits hold all the same
+    #[arg(long, value_name = "QPS", default_value_t = 2000, help_heading = "Pace")]
+    pub(crate) rate: u32,
+    #[command(flatten)]
+    pub(crate) format: ListFormat,
+}
+
 /// Files to read.
 #[derive(Debug, Args)]
 pub(crate) struct FilesArgs {
-    /// The files
-    #[arg(value_name = "FILE", required = true)]
+    /// The files, or folders of *.toml files
+    #[arg(value_name = "FILE|DIR", required = true)]
     pub(crate) files: Vec<PathBuf>,
 }
 

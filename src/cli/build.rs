@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use reputon::dnsxl::{Catalogue, Key};
 use reputon::lab::{CATALOGUE, CATALOGUE_BAD};
 use reputon::plan::Keys;
+use reputon::wire::Name;
 
 use super::options::{CatalogueOptions, KeyOptions, PathOptions};
 
@@ -33,6 +34,12 @@ pub(crate) fn resolvers(options: &PathOptions) -> anyhow::Result<Vec<SocketAddr>
         .map(|server| SocketAddr::new(server.into(), 53))
         .collect();
     Ok(servers)
+}
+
+/// The servers that were named for single zones.
+pub(crate) fn routes(options: &PathOptions) -> Vec<(Name, SocketAddr)> {
+    let routes = options.route.iter();
+    routes.map(|route| (route.zone.clone(), route.server.0)).collect()
 }
 
 /// The catalogue; what is worth a warning is said.

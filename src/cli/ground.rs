@@ -109,12 +109,7 @@ pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result
             Some(lab) => vec![lab.addr()],
             None => build::resolvers(&args.path)?,
         },
-        routes: args
-            .path
-            .route
-            .iter()
-            .map(|route| (route.zone.clone(), route.server.0))
-            .collect(),
+        routes: build::routes(&args.path),
         // The lab is on this machine, and nobody's guest.
         rate_qps: (args.pace.rate > 0 && lab.is_none()).then_some(f64::from(args.pace.rate)),
         window_max: args.pace.window.map(u32::from),

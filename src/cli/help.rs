@@ -116,8 +116,23 @@ Examples:
   reputon lists                                    all lists, a line each
   reputon lists ls --lists kind:domain --format json
   reputon lists show spamhaus-zen
-  reputon lists check --lists default
+  reputon lists check spamhaus,tag:irc             which of them work from here
   reputon lists lint my-lists.toml";
+
+/// Behind the help of `lists check`.
+pub(crate) const LISTS_CHECK: &str = "\
+Examples:
+  reputon lists check                              the default lists
+  reputon lists check spamhaus-zen kind:domain --resolver 192.0.2.53
+  reputon lists check --lab-catalogue all          rehearse: nothing leaves the machine
+
+A list works if its test entry is listed with a code that it defines, what must not be listed is not, and it does not
+refuse you. Beside that, the test entry of each single code is asked for: which of them there are is no fault.
+
+Exit status:
+  0    every list that was asked works
+  3    one at least does not, or none could be asked
+  2    usage, configuration or I/O error";
 
 /// Behind the help of `spf`.
 pub(crate) const SPF: &str = "\

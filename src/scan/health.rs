@@ -3,8 +3,8 @@
 use crate::clock::{Instant, Span};
 use crate::dnsxl::Control as Verdict;
 use crate::dnsxl::{
-    Cause, Evidence, Fault, Health, Probe, ProbeReply, ProbeRole, Reader, canary, judge, judge_control, more_canaries,
-    probes, resolver_verdict,
+    Cause, Evidence, Fault, Health, Probe, ProbeReply, ProbeRole, Reader, canary, code_entries, judge, judge_control,
+    more_canaries, probes, resolver_verdict,
 };
 use crate::dossier::{Epoch, SecondChance, Voice};
 use crate::exchange::{Ask, End, Outcome, Unsent};
@@ -48,7 +48,10 @@ impl<N: Network> Worker<'_, N> {
     pub(super) fn examine(&mut self, now: Instant, index: LaneIndex) {
         let plan = self.plan;
         let lane = &mut self.lanes[usize::from(index.0)];
-        let probes = probes(plan.catalogue.list(lane.list), lane.kind, &mut self.rng);
+        let mut probes = probes(plan.catalogue.list(lane.list), lane.kind, &mut self.rng);
+        if self.every_code {
+            probes.extend(code_entries(plan.catalogue.list(lane.list), lane.kind));
+        }
         lane.standing = Standing::Examined;
         lane.control = None;
         lane.questions.clear();
@@ -63,7 +66,7 @@ impl<N: Network> Worker<'_, N> {
             let questions = self.plan.columns[lane.column].questions.as_ref();
             let name = questions.expect("a lane has questions").probe(&probe.subject);
             let Ok(name) = name else { continue }; // too long for the zone: it cannot be asked
-            let number = lane.questions.len() as u8; // a dozen at most
+            let number = lane.questions.len() as u8; // a dozen at most, and the codes' own
             let purpose = Purpose::Probe {
                 lane: index,
                 round: lane.round,
@@ -74,6 +77,7 @@ impl<N: Network> Worker<'_, N> {
                 name: name.clone(),
                 rtype: probe.rtype,
                 reply: None,
+                rtt: None,
             });
             lane.asked += 1;
             let ask = Ask {
@@ -107,6 +111,7 @@ impl<N: Network> Worker<'_, N> {
         let question = &mut lane.questions[usize::from(number)];
         let answer = decoded(&outcome.end, &question.name, question.rtype);
         question.reply = Some(ProbeReply::of(&outcome.end, answer));
+        question.rtt = matches!(outcome.end, End::Reply(_)).then_some(outcome.rtt);
         if !lane.all_answered() {
             return;
         }

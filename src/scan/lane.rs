@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::clock::Instant;
+use crate::clock::{Instant, Span};
 use crate::dnsxl::{Cause, Evidence, Fault, ListIndex, Listing, ProbeReply, ProbeRole};
 use crate::dossier::Epoch;
 use crate::exchange::Route;
@@ -36,6 +36,8 @@ pub(super) struct Question {
     pub(super) name: Name,
     pub(super) rtype: Rtype,
     pub(super) reply: Option<ProbeReply>,
+    /// How long the reply took; none for silence.
+    pub(super) rtt: Option<Span>,
 }
 
 /// A control that is out.

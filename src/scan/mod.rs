@@ -13,6 +13,7 @@
 //! control is suspended, tried again a few times, and then given up; what it said since its last good control is asked
 //! again or unknown. A stop request cancels what is open, confirms what it can within [`worker::GRACE`], and reports.
 
+mod examine;
 mod fill;
 mod health;
 mod lane;
@@ -23,6 +24,7 @@ mod ticket;
 mod window;
 mod worker;
 
+pub use examine::{Entry, ExamineReport, ExamineStep, Examined, Finding};
 pub use network::{Network, RealNetwork};
 pub use resolvers::{Server, ServerKind};
 pub use run::{

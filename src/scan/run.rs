@@ -14,7 +14,7 @@ use crate::dossier::Dossier;
 use crate::engine::{Counters, Engine, EngineOptions, RouteOptions};
 use crate::exchange::{Route, Upstream};
 use crate::plan::{Plan, Treatment};
-use crate::targets::special_use;
+use crate::targets::{Kind, special_use};
 use crate::wire::Name;
 
 use super::lane::{Lane, Standing};
@@ -268,6 +268,18 @@ impl Scan<'_> {
         (receiver, progress): (&mut dyn Receiver, &mut dyn Progress),
         stop: &Stop,
     ) -> Result<RunReport, ScanError> {
+        let mut worker = self.worker(network, entropy);
+        let mut doors = self.doors();
+        let (resolvers, mut faults) = self.check_resolvers(&mut worker, &mut doors, stop)?;
+        let kinds: Vec<Kind> = self.plan.kinds().collect();
+        self.make_lanes(&mut worker, (&mut doors, &resolvers), &kinds)?;
+        worker.run(receiver, progress, stop)?;
+        faults.extend(worker.resolver_fault.take());
+        Ok(self.report(worker, faults))
+    }
+
+    /// A worker that has asked nothing yet.
+    pub(super) fn worker<'w, N: Network>(&'w self, network: &'w mut N, entropy: [u8; 32]) -> Worker<'w, N> {
         let mut rng = StdRng::from_seed(entropy);
         let engine = Engine::new(
             EngineOptions {
@@ -279,7 +291,7 @@ impl Scan<'_> {
             StdRng::from_seed(rng.random()),
         );
         let started = network.now();
-        let mut worker = Worker {
+        Worker {
             plan: self.plan,
             options: self.options,
             network,
@@ -297,20 +309,18 @@ impl Scan<'_> {
             done_targets: 0,
             listed_targets: 0,
             next_progress: started,
-        };
-        let mut doors = Doors::new(
-            self.options.resolvers.len() + self.options.routes.len(),
-            self.options.window_max,
-        );
-        let (resolvers, mut faults) = self.check_resolvers(&mut worker, &mut doors, stop)?;
-        self.make_lanes(&mut worker, &mut doors, &resolvers)?;
-        worker.run(receiver, progress, stop)?;
-        faults.extend(worker.resolver_fault.take());
-        Ok(self.report(worker, faults))
+            every_code: false,
+        }
+    }
+
+    /// The servers of the run, none of them opened yet.
+    pub(super) fn doors(&self) -> Doors {
+        let servers = self.options.resolvers.len() + self.options.routes.len();
+        Doors::new(servers, self.options.window_max)
     }
 
     /// Opens the resolvers and asks each for names that cannot exist. Returns those that can be used.
-    fn check_resolvers<N: Network>(
+    pub(super) fn check_resolvers<N: Network>(
         &self,
         worker: &mut Worker<'_, N>,
         doors: &mut Doors,
@@ -376,12 +386,12 @@ impl Scan<'_> {
         Ok((sound, faults))
     }
 
-    /// Makes a lane for each list and kind of target that is to be asked.
-    fn make_lanes<N: Network>(
+    /// Makes a lane for each list and each of these kinds of target that is to be asked.
+    pub(super) fn make_lanes<N: Network>(
         &self,
         worker: &mut Worker<'_, N>,
-        doors: &mut Doors,
-        resolvers: &[Upstream],
+        (doors, resolvers): (&mut Doors, &[Upstream]),
+        kinds: &[Kind],
     ) -> Result<(), ScanError> {
         let mut routed = Vec::new();
         for (zone, address) in &self.options.routes {
@@ -420,7 +430,7 @@ impl Scan<'_> {
                     pace,
                 }),
             };
-            for kind in self.plan.kinds() {
+            for &kind in kinds {
                 if self.plan.treatment(column, kind) != Treatment::Ask {
                     continue;
                 }

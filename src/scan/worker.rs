@@ -56,6 +56,8 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) done_targets: u64,
     pub(super) listed_targets: u64,
     pub(super) next_progress: Instant,
+    /// An examination asks for the test entries of single codes too.
+    pub(super) every_code: bool,
 }
 
 /// What was observed of one list.
@@ -314,7 +316,7 @@ impl<'a, N: Network> Worker<'a, N> {
         Ok(())
     }
 
-    fn look_for_stop(&mut self, now: Instant, stop: &Stop) {
+    pub(super) fn look_for_stop(&mut self, now: Instant, stop: &Stop) {
         match self.stopping {
             None => {
                 let over = self.options.max_time.is_some_and(|max| now.since(self.started) >= max);
@@ -356,11 +358,19 @@ impl<'a, N: Network> Worker<'a, N> {
         }
     }
 
+    /// Whether progress is to be shown now; it is not again for a while.
+    pub(super) fn is_time_to_show(&mut self, now: Instant) -> bool {
+        let due = now >= self.next_progress;
+        if due {
+            self.next_progress = now + PROGRESS_SPAN;
+        }
+        due
+    }
+
     fn show(&mut self, now: Instant, progress: &mut dyn Progress, last: bool) {
-        if now < self.next_progress && !last {
+        if !self.is_time_to_show(now) && !last {
             return;
         }
-        self.next_progress = now + PROGRESS_SPAN;
         let counters = self.engine.counters();
         let troubles = self.lanes.iter().filter_map(|lane| {
             let fault = lane.fault.as_ref()?;

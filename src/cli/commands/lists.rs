@@ -1,4 +1,4 @@
-//! `reputon lists`: the catalogue shown, checked and extended. Sends nothing.
+//! `reputon lists`: the catalogue shown, linted and extended. Sends nothing; `lists check` stands beside it.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::{FileArgs, FilesArgs, ListsArgs, ListsCommand, ListsLsArgs, ListsShowArgs};
 use crate::cli::build;
+use crate::cli::commands::lists_check;
 use crate::cli::options::{ListsChoice, TextChoice};
 
 /// Does what was asked of the catalogue.
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &ListsArgs, quiet: bool) -> anyhow::Result<u8> {
         None => ls(&args.ls, quiet),
         Some(ListsCommand::Ls(args)) => ls(args, quiet),
         Some(ListsCommand::Show(args)) => show(args, quiet),
+        Some(ListsCommand::Check(args)) => lists_check::run(args, quiet),
         Some(ListsCommand::Lint(args)) => lint(args),
         Some(ListsCommand::Import(args)) => import_file(args, quiet),
     }

@@ -3,4 +3,5 @@
 pub(super) mod audit;
 pub(super) mod lab;
 pub(super) mod lists;
+pub(super) mod lists_check;
 pub(super) mod scan;
