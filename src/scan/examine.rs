@@ -8,13 +8,14 @@ use std::net::Ipv4Addr;
 use crate::clock::Span;
 use crate::datagram::Batch;
 use crate::dnsxl::{Cause, Fault, Heard, ListIndex, Observation, ProbeRole, Reader, Reason, positive};
+use crate::dossier::NoJournal;
 use crate::engine::Counters;
-use crate::plan::Treatment;
+use crate::plan::{RunLedger, Treatment};
 use crate::targets::Kind;
 
 use super::lane::{Lane, Question, Standing};
 use super::network::Network;
-use super::run::{Scan, ScanError, Stop, StopReason};
+use super::run::{Memory, Scan, ScanError, Stop, StopReason};
 use super::worker::Worker;
 
 /// How one list stands for one kind of target.
@@ -99,7 +100,12 @@ impl Scan<'_> {
         progress: &mut dyn FnMut(ExamineStep<'_>),
         stop: &Stop,
     ) -> Result<ExamineReport, ScanError> {
-        let mut worker = self.worker(network, entropy);
+        let (mut journal, mut ledger) = (NoJournal, RunLedger::default());
+        let memory = Memory {
+            journal: &mut journal,
+            ledger: &mut ledger,
+        };
+        let mut worker = self.worker(network, entropy, memory);
         worker.every_code = true;
         let mut doors = self.doors();
         let (resolvers, mut resolver_faults) = self.check_resolvers(&mut worker, &mut doors, stop)?;

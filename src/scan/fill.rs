@@ -5,6 +5,7 @@
 
 use crate::clock::Instant;
 use crate::dnsxl::{Cause, Observation};
+use crate::dossier::is_open;
 use crate::exchange::Ask;
 use crate::wire::Rtype;
 
@@ -12,13 +13,7 @@ use super::lane::Standing;
 use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
 use super::window::Half;
-use super::worker::Worker;
-
-/// Queries of a day's budget that are kept back for a list's probes and controls.
-const BUDGET_FOR_CONTROLS: u64 = 20;
-
-/// Names that a target is asked by at most.
-const NAMES_MAX: usize = 2;
+use super::worker::{NAMES_MAX, Worker, restore};
 
 impl<N: Network> Worker<'_, N> {
     /// Settles a pair by how its lane stands now.
@@ -57,7 +52,7 @@ impl<N: Network> Worker<'_, N> {
                 continue;
             }
             let mut room = self.engine.room(lane.route);
-            let mut allowance = self.allowance(index);
+            let mut allowance = self.allowance(now, index);
             while room >= NAMES_MAX {
                 let Some(place) = self.next_pair(index) else { break };
                 if allowance < NAMES_MAX as u64 {
@@ -83,14 +78,25 @@ impl<N: Network> Worker<'_, N> {
     }
 
     fn open_next(&mut self) -> bool {
-        let lanes = &self.lanes;
-        self.window.open_next(self.plan, |kind, tile| {
+        let (lanes, journal) = (&self.lanes, &mut self.journal);
+        let number = self.window.end();
+        let mut recalled = Vec::new();
+        let opened = self.window.open_next(self.plan, |kind, tile| {
+            recalled = journal.recall(number).unwrap_or_default();
+            restore(tile, &recalled);
             for lane in lanes.iter().filter(|lane| lane.kind == kind) {
                 if let Standing::GivenUp(cause) = lane.standing {
                     tile.give_up(lane.column, cause);
                 }
             }
-        })
+        });
+        if let Some(open) = self.window.get(number).filter(|_| opened) {
+            let observations = recalled.iter().flat_map(|dossier| &dossier.observations);
+            open.kept = !recalled.is_empty() && observations.clone().all(|one| !is_open(&one.observation));
+            let told = recalled.into_iter().map(|dossier| (dossier.stages, dossier.findings));
+            open.recalled = told.collect();
+        }
+        opened
     }
 
     /// The next pending pair of a lane, taken: tile and offset.
@@ -180,35 +186,5 @@ impl<N: Network> Worker<'_, N> {
             self.engine.submit(now, ask).expect("there was room for it");
         }
         names.count()
-    }
-
-    /// How many more queries the operator's budget allows for targets. It counts packets, so that what is in flight is
-    /// counted twice: it may have to be sent again.
-    fn allowance(&self, index: LaneIndex) -> u64 {
-        let operator = self.plan.catalogue.list(self.lanes[usize::from(index.0)].list).operator;
-        let Some(budget) = self.budgets.get(&operator) else {
-            return u64::MAX;
-        };
-        let mut spoken_for = BUDGET_FOR_CONTROLS * budget.lanes.len() as u64;
-        let mut last = None;
-        for lane in budget.lanes.iter().map(|lane| &self.lanes[usize::from(lane.0)]) {
-            spoken_for += 2 * u64::from(lane.in_flight);
-            // Lanes of one list stand together, and share its route.
-            if last.replace(lane.route) != Some(lane.route) {
-                spoken_for += self.engine.route_counters(lane.route).packets;
-            }
-        }
-        budget.left.saturating_sub(spoken_for)
-    }
-
-    /// The budget is used up: what is pending is for another day. What was learnt is still to be confirmed.
-    fn exhaust(&mut self, index: LaneIndex) {
-        let lane = &self.lanes[usize::from(index.0)];
-        let (column, kind) = (lane.column, lane.kind);
-        for (_, tile) in self.window.open_of(kind) {
-            tile.tile.give_up(column, Cause::OverBudget);
-        }
-        // Tiles that open later are filled by the next call.
-        self.lanes[usize::from(index.0)].cursor = (self.window.end(), 0);
     }
 }

@@ -13,6 +13,7 @@
 //! control is suspended, tried again a few times, and then given up; what it said since its last good control is asked
 //! again or unknown. A stop request cancels what is open, confirms what it can within [`worker::GRACE`], and reports.
 
+mod budget;
 mod examine;
 mod fill;
 mod health;
@@ -28,7 +29,8 @@ pub use examine::{Entry, ExamineReport, ExamineStep, Examined, Finding};
 pub use network::{Network, RealNetwork};
 pub use resolvers::{Server, ServerKind};
 pub use run::{
-    ListReport, Order, Progress, Receiver, RunReport, Scan, ScanError, ScanOptions, Snapshot, Stop, StopReason, Trouble,
+    ListReport, Memory, Order, Progress, Receiver, RunReport, Scan, ScanError, ScanOptions, Snapshot, Stop, StopReason,
+    Trouble,
 };
 pub use window::TILES_MAX;
 pub use worker::GRACE;

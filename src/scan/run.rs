@@ -7,22 +7,23 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::clock::Span;
+use crate::clock::{Instant, Span};
 use crate::datagram::Batch;
 use crate::dnsxl::{Fault, How, ListIndex};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Journal, NoJournal};
 use crate::engine::{Counters, Engine, EngineOptions, RouteOptions};
 use crate::exchange::{Route, Upstream};
-use crate::plan::{Plan, Treatment};
-use crate::targets::{Kind, special_use};
+use crate::plan::{Ledger, Plan, RunLedger, Treatment};
+use crate::targets::Kind;
 use crate::wire::Name;
 
+use super::budget::Budget;
 use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::resolvers::{Check, Checked, Doors, Server, ServerKind};
 use super::ticket::LaneIndex;
 use super::window::Window;
-use super::worker::{Budget, Counted, Worker, count_unopened};
+use super::worker::{Counted, Worker};
 
 /// Exchanges held at a time by one worker: some 6 MB.
 const SLOTS: usize = 16_384;
@@ -232,6 +233,14 @@ pub struct RunReport {
     pub counters: Counters,
 }
 
+/// What a run remembers beyond itself.
+pub struct Memory<'m> {
+    /// Its closed tiles.
+    pub journal: &'m mut dyn Journal,
+    /// What operators have been asked today.
+    pub ledger: &'m mut dyn Ledger,
+}
+
 /// Why a scan cannot be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
@@ -265,21 +274,53 @@ impl Scan<'_> {
         &self,
         network: &mut N,
         entropy: [u8; 32],
-        (receiver, progress): (&mut dyn Receiver, &mut dyn Progress),
+        watchers: (&mut dyn Receiver, &mut dyn Progress),
         stop: &Stop,
     ) -> Result<RunReport, ScanError> {
-        let mut worker = self.worker(network, entropy);
+        let memory = Memory {
+            journal: &mut NoJournal,
+            ledger: &mut RunLedger::default(),
+        };
+        self.run_with(network, entropy, watchers, stop, memory)
+    }
+
+    /// As [`run`](Scan::run), with a memory: tiles that the journal knows are not asked again, tiles that close are kept in
+    /// it, and budgets are reserved from the ledger.
+    ///
+    /// # Errors
+    /// For our own failures: sockets and reports. What the network does is in the report.
+    pub fn run_with<N: Network>(
+        &self,
+        network: &mut N,
+        entropy: [u8; 32],
+        (receiver, progress): (&mut dyn Receiver, &mut dyn Progress),
+        stop: &Stop,
+        memory: Memory<'_>,
+    ) -> Result<RunReport, ScanError> {
+        let memory = Memory {
+            journal: &mut *memory.journal,
+            ledger: &mut *memory.ledger,
+        };
+        let mut worker = self.worker(network, entropy, memory);
         let mut doors = self.doors();
         let (resolvers, mut faults) = self.check_resolvers(&mut worker, &mut doors, stop)?;
         let kinds: Vec<Kind> = self.plan.kinds().collect();
         self.make_lanes(&mut worker, (&mut doors, &resolvers), &kinds)?;
-        worker.run(receiver, progress, stop)?;
+        worker.open_budgets();
+        let ran = worker.run(receiver, progress, stop);
+        worker.close_budgets();
+        ran?;
         faults.extend(worker.resolver_fault.take());
         Ok(self.report(worker, faults))
     }
 
     /// A worker that has asked nothing yet.
-    pub(super) fn worker<'w, N: Network>(&'w self, network: &'w mut N, entropy: [u8; 32]) -> Worker<'w, N> {
+    pub(super) fn worker<'w, N: Network>(
+        &'w self,
+        network: &'w mut N,
+        entropy: [u8; 32],
+        memory: Memory<'w>,
+    ) -> Worker<'w, N> {
         let mut rng = StdRng::from_seed(entropy);
         let engine = Engine::new(
             EngineOptions {
@@ -301,6 +342,9 @@ impl Scan<'_> {
             lanes: Vec::new(),
             checks: Vec::new(),
             budgets: Default::default(),
+            journal: memory.journal,
+            ledger: memory.ledger,
+            journal_due: None,
             counts: vec![Counted::default(); self.plan.columns.len()],
             resolver_fault: None,
             judged: false,
@@ -308,6 +352,7 @@ impl Scan<'_> {
             started,
             done_targets: 0,
             listed_targets: 0,
+            unreached: 0,
             next_progress: started,
             every_code: false,
         }
@@ -443,9 +488,12 @@ impl Scan<'_> {
                     lane.standing = Standing::GivenUp(crate::dnsxl::Cause::ResolverBroken);
                 }
                 worker.lanes.push(lane);
-                if let Some(left) = operator.terms.max_queries_per_day.filter(|_| limits) {
+                if let Some(limit) = operator.terms.max_queries_per_day.filter(|_| limits) {
                     let budget = worker.budgets.entry(facts.operator).or_insert(Budget {
-                        left,
+                        limit,
+                        granted: 0,
+                        until: Instant::ZERO,
+                        again: Instant::ZERO,
                         lanes: Vec::new(),
                     });
                     budget.lanes.push(index);
@@ -455,15 +503,9 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn report<N: Network>(&self, mut worker: Worker<'_, N>, resolver_faults: Vec<String>) -> RunReport {
+    fn report<N: Network>(&self, worker: Worker<'_, N>, resolver_faults: Vec<String>) -> RunReport {
         let counters = worker.engine.counters();
         debug_assert_eq!(counters.submitted, counters.ended, "every ask ends as one outcome");
-        let mut unreached = 0;
-        for chunk in self.plan.targets.chunks_from(u64::from(worker.window.end())) {
-            unreached += chunk.len() as u64;
-            let special = chunk.iter().map(|target| special_use(&target).is_some());
-            count_unopened(&mut worker.counts, self.plan, chunk.kind(), special);
-        }
         let lists: Vec<ListReport> = self
             .plan
             .columns
@@ -515,7 +557,7 @@ impl Scan<'_> {
             answered: lists.iter().map(|list| list.listed + list.not_listed).sum(),
             asked: lists.iter().map(|list| list.asked).sum(),
             lists,
-            unreached,
+            unreached: worker.unreached,
             resolver_faults,
             stopped: worker.stopping.map(|(reason, _)| reason),
             elapsed: worker.network.now().since(worker.started),

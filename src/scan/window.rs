@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::dnsxl::{Observation, Reason};
-use crate::dossier::Tile;
+use crate::dossier::{Finding, StageRecords, Tile};
 use crate::plan::{Plan, Treatment};
 use crate::targets::{Chunk, Kind, Target, special_use};
 
@@ -16,10 +16,15 @@ pub const TILES_MAX: usize = 256;
 /// A tile with its targets.
 #[derive(Debug)]
 pub(super) struct OpenTile<'a> {
+    pub(super) number: u32,
     pub(super) chunk: Chunk<'a>,
     pub(super) tile: Tile,
     /// It was complete and has been handed out.
     pub(super) done: bool,
+    /// It is in the journal as it is.
+    pub(super) kept: bool,
+    /// What stages had found, by offset, in a tile that was recalled; else nothing.
+    pub(super) recalled: Vec<(StageRecords, Vec<Finding>)>,
     /// Pairs (column, offset) of which one of two names is still out.
     pub(super) halves: HashMap<(usize, usize), Half>,
 }
@@ -115,9 +120,12 @@ impl<'a> Window<'a> {
         }
         prepare(chunk.kind(), &mut tile);
         self.tiles.push_back(OpenTile {
+            number: self.end(),
             chunk,
             tile,
             done: false,
+            kept: false,
+            recalled: Vec::new(),
             halves: HashMap::new(),
         });
         true

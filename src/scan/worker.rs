@@ -9,13 +9,14 @@ use rand::rngs::StdRng;
 use crate::clock::{Instant, Span};
 use crate::datagram::Batch;
 use crate::dnsxl::{Cause, Heard, How, Listing, Observation, OperatorIndex, reason};
-use crate::dossier::{Dossier, Observed};
+use crate::dossier::{Dossier, Journal, Observed, Tile, is_open};
 use crate::engine::Engine;
 use crate::exchange::{Ask, End, Outcome, Unsent};
-use crate::plan::Plan;
+use crate::plan::{Ledger, Plan};
 use crate::targets::{Kind, special_use};
 use crate::wire::{Rcode, Rtype, decode};
 
+use super::budget::Budget;
 use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::resolvers::Check;
@@ -29,12 +30,8 @@ pub const GRACE: Span = Span::from_millis(1_500);
 /// Time between two reports of progress.
 const PROGRESS_SPAN: Span = Span::from_millis(100);
 
-/// What one operator may be asked, and has been.
-#[derive(Debug)]
-pub(super) struct Budget {
-    pub(super) left: u64,
-    pub(super) lanes: Vec<LaneIndex>,
-}
+/// Names that a target is asked by at most.
+pub(super) const NAMES_MAX: usize = 2;
 
 /// Drives one engine through a plan.
 pub(super) struct Worker<'a, N: Network> {
@@ -47,6 +44,10 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) lanes: Vec<Lane>,
     pub(super) checks: Vec<Check>,
     pub(super) budgets: BTreeMap<OperatorIndex, Budget>,
+    pub(super) journal: &'a mut dyn Journal,
+    pub(super) ledger: &'a mut dyn Ledger,
+    /// When the journal has something to write down.
+    pub(super) journal_due: Option<Instant>,
     pub(super) counts: Vec<Counted>,
     pub(super) resolver_fault: Option<String>,
     /// Every lane has been examined, so that it is known what the resolvers do. No tile closes before.
@@ -55,6 +56,7 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) started: Instant,
     pub(super) done_targets: u64,
     pub(super) listed_targets: u64,
+    pub(super) unreached: u64,
     pub(super) next_progress: Instant,
     /// An examination asks for the test entries of single codes too.
     pub(super) every_code: bool,
@@ -85,7 +87,8 @@ impl<'a, N: Network> Worker<'a, N> {
             let received = self.turn(now, &mut batch);
             self.control_lanes(now);
             self.fill(now);
-            self.hand_out(receiver)?;
+            self.hand_out(now, receiver)?;
+            self.journal_due = self.journal.turn(now);
             if self.window.is_finished() {
                 break;
             }
@@ -96,6 +99,7 @@ impl<'a, N: Network> Worker<'a, N> {
                 self.wait();
             }
         }
+        self.hand_out_unopened(receiver)?;
         self.engine.cancel_all(self.network.now());
         self.show(self.network.now(), progress, true);
         Ok(())
@@ -145,7 +149,12 @@ impl<'a, N: Network> Worker<'a, N> {
     /// Waits for packets, or for the next thing that is due by time.
     pub(super) fn wait(&mut self) {
         let deadline = self.stopping.map(|(_, deadline)| deadline);
-        let moments = [self.engine.poll_timeout(), self.next_examination(), deadline];
+        let moments = [
+            self.engine.poll_timeout(),
+            self.next_examination(),
+            self.journal_due,
+            deadline,
+        ];
         let until = moments.into_iter().flatten().min().unwrap_or(Instant::FAR);
         self.network.wait(until);
     }
@@ -285,17 +294,15 @@ impl<'a, N: Network> Worker<'a, N> {
         self.settle(index, number, offset, Observation::Listed(listing));
     }
 
-    /// Hands out complete tiles: as they close, and in input order.
-    fn hand_out(&mut self, receiver: &mut dyn Receiver) -> io::Result<()> {
+    /// Hands out complete tiles: as they close, and in input order. What the journal had whole does not wait for anything.
+    fn hand_out(&mut self, now: Instant, receiver: &mut dyn Receiver) -> io::Result<()> {
         let unjudged = |lane: &Lane| !matches!(lane.standing, Standing::GivenUp(_));
-        if !self.judged && !self.options.skip_health && self.lanes.iter().any(unjudged) {
-            return Ok(());
-        }
+        let waits = !self.judged && !self.options.skip_health && self.lanes.iter().any(unjudged);
         let plan = self.plan;
         let counts = &mut self.counts;
         let (done, listed) = (&mut self.done_targets, &mut self.listed_targets);
         for open in self.window.open_tiles() {
-            if !open.tile.is_complete() {
+            if !open.tile.is_complete() || waits && !open.kept {
                 continue;
             }
             open.done = true;
@@ -303,13 +310,44 @@ impl<'a, N: Network> Worker<'a, N> {
                 let dossier = dossier(plan, open, offset);
                 *done += 1;
                 *listed += u64::from(count(counts, &dossier));
+                if !open.kept {
+                    self.journal.add(&dossier);
+                }
                 receiver.take(&dossier, Order::AsClosed)?;
+            }
+            if !open.kept {
+                self.journal.close(now, open.number);
             }
         }
         while let Some(closed) = self.window.pop_done() {
             if receiver.wants_input_order() {
                 for offset in 0..closed.chunk.len() {
                     receiver.take(&dossier(plan, &closed, offset), Order::Input)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tiles that were not opened before the run was stopped: what an earlier part of the run learnt of them is handed out,
+    /// the others are counted as not reached.
+    fn hand_out_unopened(&mut self, receiver: &mut dyn Receiver) -> io::Result<()> {
+        for number in self.window.end().. {
+            let Some(chunk) = self.plan.targets.chunk(u64::from(number)) else {
+                break;
+            };
+            let Some(dossiers) = self.journal.recall(number) else {
+                self.unreached += chunk.len() as u64;
+                let special = chunk.iter().map(|target| special_use(&target).is_some());
+                count_unopened(&mut self.counts, self.plan, chunk.kind(), special);
+                continue;
+            };
+            for dossier in &dossiers {
+                self.done_targets += 1;
+                self.listed_targets += u64::from(count(&mut self.counts, dossier));
+                receiver.take(dossier, Order::AsClosed)?;
+                if receiver.wants_input_order() {
+                    receiver.take(dossier, Order::Input)?;
                 }
             }
         }
@@ -445,6 +483,18 @@ fn count(counts: &mut [Counted], dossier: &Dossier) -> bool {
     listed
 }
 
+/// Settles what is known of a tile from an earlier part of the run.
+pub(super) fn restore(tile: &mut Tile, recalled: &[Dossier]) {
+    for (offset, dossier) in recalled.iter().enumerate() {
+        for (column, observed) in dossier.observations.iter().enumerate() {
+            if !is_open(&observed.observation) {
+                // What is settled already stays: it is not to be asked.
+                tile.learn(column, offset, (observed.observation.clone(), observed.how), None);
+            }
+        }
+    }
+}
+
 /// Makes the dossier of a target of a complete tile.
 fn dossier(plan: &Plan<'_>, open: &OpenTile<'_>, offset: usize) -> Dossier {
     let target = open.target(offset);
@@ -456,18 +506,19 @@ fn dossier(plan: &Plan<'_>, open: &OpenTile<'_>, offset: usize) -> Dossier {
             how,
         }
     });
+    let (stages, findings) = open.recalled.get(offset).cloned().unwrap_or_default();
     Dossier {
         special_use: special_use(&target),
         observations: observations.collect(),
         target,
-        stages: Vec::new(),
-        findings: Vec::new(),
+        stages,
+        findings,
         revision: 1,
     }
 }
 
 /// Pairs of a tile that was never opened: all that would have been asked is unknown.
-pub(super) fn count_unopened(counts: &mut [Counted], plan: &Plan<'_>, kind: Kind, targets: impl Iterator<Item = bool>) {
+fn count_unopened(counts: &mut [Counted], plan: &Plan<'_>, kind: Kind, targets: impl Iterator<Item = bool>) {
     for special in targets {
         for (column, counts) in counts.iter_mut().enumerate() {
             match plan.treatment(column, kind) {

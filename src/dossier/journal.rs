@@ -1,0 +1,54 @@
+//! The journal of a run: closed tiles are kept in it, so that a run that was cut off goes on where it was.
+//!
+//! ```text
+//! tile opens  ─▶ recall(tile) ─▶ what is known of it is settled, only the rest is asked
+//! tile closes ─▶ add(dossier) × its targets ─▶ close(tile)
+//! every turn  ─▶ turn(now): what was closed is written down in short transactions
+//! ```
+//!
+//! A journal never fails towards the scan: one that cannot write any more says so at its own door, and the scan goes on
+//! without it. Pairs that ended as [`Cause::OverBudget`] or [`Cause::Cancelled`] are *open*: another day knows more.
+
+use crate::clock::Instant;
+use crate::dnsxl::{Cause, Observation};
+
+use super::dossier::Dossier;
+
+/// Keeps closed tiles.
+pub trait Journal {
+    /// The dossiers of a tile that an earlier part of this run closed, in the tile's order; none if it is to be asked
+    /// whole. Open pairs among them are to be asked again.
+    fn recall(&mut self, tile: u32) -> Option<Vec<Dossier>>;
+
+    /// Takes the next dossier of the tile that closes.
+    fn add(&mut self, dossier: &Dossier);
+
+    /// The tile whose dossiers were just added is closed.
+    fn close(&mut self, now: Instant, tile: u32);
+
+    /// Writes down what is due; says when there is more to do, if there is.
+    fn turn(&mut self, now: Instant) -> Option<Instant>;
+}
+
+/// Keeps nothing: for runs without a database.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoJournal;
+
+impl Journal for NoJournal {
+    fn recall(&mut self, _: u32) -> Option<Vec<Dossier>> {
+        None
+    }
+
+    fn add(&mut self, _: &Dossier) {}
+
+    fn close(&mut self, _: Instant, _: u32) {}
+
+    fn turn(&mut self, _: Instant) -> Option<Instant> {
+        None
+    }
+}
+
+/// Whether a pair that ended like this is to be asked again when the run goes on.
+pub fn is_open(observation: &Observation) -> bool {
+    matches!(observation, Observation::Unknown(Cause::OverBudget | Cause::Cancelled))
+}
