@@ -15,6 +15,9 @@ pub const REPLY_OCTETS_MAX: usize = 1_472;
 /// Datagrams a system call moves at most: larger batches measured no faster.
 pub const BATCH: usize = 64;
 
+/// Datagrams of one train at most (UDP GSO): what a server with a small buffer bears at once.
+pub const TRAIN_MAX: u8 = 16;
+
 /// One of our UDP sockets, by index: a source port to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Port(pub u16);
@@ -26,6 +29,9 @@ pub struct Transmit {
     pub port: Port,
     /// Where it goes.
     pub to: SocketAddr,
+    /// Datagrams of equal size that it may travel with as one train, itself included; 1: none. The transport lays the
+    /// trains, where it can.
+    pub train: u8,
     len: u16,
     octets: [u8; QUERY_OCTETS_MAX],
 }
@@ -36,6 +42,7 @@ impl Transmit {
         Transmit {
             port: Port(0),
             to: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
+            train: 1,
             len: 0,
             octets: [0; QUERY_OCTETS_MAX],
         }

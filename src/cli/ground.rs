@@ -115,6 +115,7 @@ pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result
         window_max: args.pace.window.map(u32::from),
         timeout: args.ask.timeout.into(),
         retries: args.ask.retries,
+        trains: !args.pace.no_gso,
         ignore_budgets: args.pace.ignore_budgets || lab.is_some(),
         skip_health: args.pace.skip_health,
         seed: args.pace.seed.unwrap_or_else(rand::random),

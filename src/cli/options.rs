@@ -128,6 +128,10 @@ pub(crate) struct PaceOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) window: Option<u16>,
 
+    /// Send every query in a packet of its own, to servers on this machine or network too (no UDP GSO)
+    #[arg(long)]
+    pub(crate) no_gso: bool,
+
     /// Ask beyond operators' rates and daily limits: only where you have their word
     #[arg(long)]
     pub(crate) ignore_budgets: bool,

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use rand::{Rng, RngExt};
 
 use crate::clock::Instant;
-use crate::datagram::{Batch, TcpQuery, Transmit};
+use crate::datagram::{Batch, TRAIN_MAX, TcpQuery, Transmit};
 use crate::wire::{Flags, QueryTail, Rtype, compose, flip_case};
 
 use super::core::Engine;
@@ -177,6 +177,11 @@ impl Engine {
         let server = &self.servers[usize::from(path.upstream.0)];
         cell.port = port;
         cell.to = server.address;
+        cell.train = match server.trains {
+            // A quarter of what the server bears at once: a train comes as one burst.
+            true => (path.window.size().min(server.window_max) / 4).clamp(1, u32::from(TRAIN_MAX)) as u8,
+            false => 1,
+        };
         cell.fill(|buffer| compose(buffer, id, slot.name.as_wire(), tail));
         let timeout = if path.breaker.is_closed() {
             path.rtt.timeout(slot.tries)
@@ -250,5 +255,64 @@ impl Engine {
             }
             self.tcp_failed(now, index);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Span;
+    use crate::engine::core::EngineOptions;
+    use crate::engine::path::RouteOptions;
+    use crate::engine::upstream::UpstreamOptions;
+    use crate::exchange::{Ask, Ticket};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    /// The trains that the first cells of a fresh path may form.
+    fn trains(window_max: u32, trains: bool) -> Vec<u8> {
+        let options = EngineOptions {
+            slots: 256,
+            timeout: Span::from_secs(3),
+            retries: 3,
+            rate_qps: None,
+        };
+        let mut engine = Engine::new(options, StdRng::seed_from_u64(1));
+        let ports = vec![engine.add_port()];
+        let upstream = engine.add_upstream(UpstreamOptions {
+            address: ([127, 0, 0, 1], 53).into(),
+            ports,
+            recursive: true,
+            window_max,
+            path_window_max: 128,
+            rate_qps: None,
+            trains,
+        });
+        let route = engine.add_route(RouteOptions {
+            upstreams: vec![upstream],
+            zone_octets: 6,
+            pace: None,
+        });
+        for ticket in 0..12 {
+            let ask = Ask {
+                ticket: Ticket(ticket),
+                name: "2.0.0.127.test".parse().expect("a name"),
+                rtype: Rtype::A,
+                route,
+                probe: false,
+            };
+            engine.submit(Instant::ZERO, ask).expect("room");
+        }
+        let mut batch = Batch::new();
+        engine.poll_transmit(Instant::ZERO, &mut batch);
+        batch.as_slice().iter().map(|cell| cell.train).collect()
+    }
+
+    #[test]
+    fn a_train_is_a_quarter_of_the_window_at_most() {
+        assert_eq!(trains(512, true), [3; 12], "the window starts at 12");
+        assert_eq!(trains(8, true), [2; 8]);
+        assert_eq!(trains(2, true), [1; 2]);
+        assert_eq!(trains(512, false), [1; 12]);
     }
 }

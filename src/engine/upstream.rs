@@ -23,6 +23,8 @@ pub struct UpstreamOptions {
     pub path_window_max: u32,
     /// Packets a second at most; none: no limit but the window.
     pub rate_qps: Option<f64>,
+    /// Queries may travel in trains (UDP GSO): only where nothing but our own machine or network is between.
+    pub trains: bool,
 }
 
 /// Whether a server answers over TCP.
@@ -43,6 +45,7 @@ pub(super) struct Server {
     pub(super) window_max: u32,
     pub(super) path_window_max: u32,
     pub(super) bucket: Option<Bucket>,
+    pub(super) trains: bool,
     /// Queries go out with EDNS.
     pub(super) edns: bool,
     /// A reply to a query with EDNS has come.
@@ -66,6 +69,7 @@ impl Server {
             window_max: options.window_max.max(1),
             path_window_max: options.path_window_max.max(1),
             bucket: options.rate_qps.map(Bucket::paced),
+            trains: options.trains,
             edns: true,
             edns_answered: false,
             tcp: TcpSeen::Untried,

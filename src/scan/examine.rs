@@ -123,7 +123,7 @@ impl Scan<'_> {
                 tell(&worker, progress);
             }
             worker.look_for_stop(now, stop);
-            if received == 0 && !sent {
+            if received == 0 && sent == 0 {
                 worker.wait();
             }
         }

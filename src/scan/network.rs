@@ -39,6 +39,14 @@ pub trait Network {
 
     /// Waits until something comes, or the moment, or a short while at most.
     fn wait(&mut self, until: Instant);
+
+    /// Whether replies come so soon that it saves work to let more come before they are taken.
+    fn gathers(&self) -> bool {
+        false
+    }
+
+    /// Lets more replies come, for some microseconds.
+    fn gather(&mut self) {}
 }
 
 /// The machine's own network.
@@ -100,5 +108,13 @@ impl Network for RealNetwork {
             Some(tcp) => self.udp.wait(&[tcp.bell()], timeout),
             None => self.udp.wait(&[], timeout),
         }
+    }
+
+    fn gathers(&self) -> bool {
+        self.udp.gathers()
+    }
+
+    fn gather(&mut self) {
+        self.udp.gather();
     }
 }

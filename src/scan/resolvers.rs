@@ -9,6 +9,7 @@ use crate::clock::Instant;
 use crate::datagram::Port;
 use crate::engine::{Engine, RouteOptions, UpstreamOptions, WINDOW_MAX};
 use crate::exchange::{Ask, End, Outcome, Upstream};
+use crate::transport::is_near;
 use crate::wire::{Name, Rtype};
 
 use super::health::decoded;
@@ -52,13 +53,16 @@ pub struct Server {
 pub(super) struct Doors {
     window_max: Option<u32>,
     own_sockets: bool,
+    /// Queries may travel in trains.
+    trains: bool,
     shared: [Vec<Port>; 2],
 }
 
 impl Doors {
-    pub(super) fn new(servers: usize, window_max: Option<u32>) -> Doors {
+    pub(super) fn new(servers: usize, window_max: Option<u32>, trains: bool) -> Doors {
         Doors {
             window_max,
+            trains,
             own_sockets: servers <= OWN_SOCKETS_MAX,
             shared: [Vec::new(), Vec::new()],
         }
@@ -90,6 +94,7 @@ impl Doors {
             window_max: self.window_max.unwrap_or(default),
             path_window_max: self.window_max.unwrap_or(WINDOW_MAX),
             rate_qps: None,
+            trains: self.own_sockets && self.trains && is_near(server.address.ip()),
         }))
     }
 }

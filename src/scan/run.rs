@@ -46,6 +46,8 @@ pub struct ScanOptions {
     pub timeout: Span,
     /// How many more tries after the first.
     pub retries: u8,
+    /// Whether queries to servers on our own machine or network may travel in trains (UDP GSO).
+    pub trains: bool,
     /// Whether operators' rates and daily limits are left aside.
     pub ignore_budgets: bool,
     /// Whether lists are believed without a health check.
@@ -66,6 +68,7 @@ impl Default for ScanOptions {
             window_max: None,
             timeout: Span::from_secs(3),
             retries: 3,
+            trains: true,
             ignore_budgets: false,
             skip_health: false,
             seed: 0,
@@ -361,7 +364,7 @@ impl Scan<'_> {
     /// The servers of the run, none of them opened yet.
     pub(super) fn doors(&self) -> Doors {
         let servers = self.options.resolvers.len() + self.options.routes.len();
-        Doors::new(servers, self.options.window_max)
+        Doors::new(servers, self.options.window_max, self.options.trains)
     }
 
     /// Opens the resolvers and asks each for names that cannot exist. Returns those that can be used.
@@ -409,7 +412,7 @@ impl Scan<'_> {
             }
             let received = worker.turn(now, &mut batch);
             let sent = worker.transmit(now, &mut batch);
-            if received == 0 && !sent {
+            if received == 0 && sent == 0 {
                 worker.wait();
             }
         }

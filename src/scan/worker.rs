@@ -33,6 +33,9 @@ const PROGRESS_SPAN: Span = Span::from_millis(100);
 /// Names that a target is asked by at most.
 pub(super) const NAMES_MAX: usize = 2;
 
+/// Replies that are worth a turn of their own where a server is near.
+const GATHER_BELOW: usize = 24;
+
 /// Drives one engine through a plan.
 pub(super) struct Worker<'a, N: Network> {
     pub(super) plan: &'a Plan<'a>,
@@ -95,8 +98,15 @@ impl<'a, N: Network> Worker<'a, N> {
             let sent = self.transmit(now, &mut batch);
             self.show(now, progress, false);
             self.look_for_stop(now, stop);
-            if received == 0 && !sent {
+            // Whoever has sent no more than has come waits for more to come. From a server that is near, a few replies are
+            // not worth a turn: they would come, and go out again, one by one.
+            let gathers = self.network.gathers();
+            let few = if gathers { GATHER_BELOW } else { 1 };
+            if received < few && sent <= received {
                 self.wait();
+                if gathers {
+                    self.network.gather();
+                }
             }
         }
         self.hand_out_unopened(receiver)?;
@@ -121,29 +131,29 @@ impl<'a, N: Network> Worker<'a, N> {
         received
     }
 
-    /// Sends what may be sent; whether that was anything.
-    pub(super) fn transmit(&mut self, now: Instant, batch: &mut Batch) -> bool {
-        let mut any = false;
+    /// Sends what may be sent; returns how much that was.
+    pub(super) fn transmit(&mut self, now: Instant, batch: &mut Batch) -> usize {
+        let mut sent = 0;
         loop {
             batch.clear();
             self.engine.poll_transmit(now, batch);
             if batch.is_empty() {
                 break;
             }
-            any = true;
+            sent += batch.as_slice().len();
             self.network.send(batch);
             if !batch.is_full() {
                 break;
             }
         }
         while let Some(query) = self.engine.poll_tcp(now) {
-            any = true;
+            sent += 1;
             if let Err(key) = self.network.ask_tcp(query) {
                 self.engine
                     .receive_tcp(now, key, Err(crate::datagram::TcpFailure::Broken));
             }
         }
-        any
+        sent
     }
 
     /// Waits for packets, or for the next thing that is due by time.

@@ -1,5 +1,8 @@
 //! Many datagrams a system call: `sendmmsg` and `recvmmsg` over buffers that are allocated once (Linux); one a call elsewhere.
 //!
+//! Trains (UDP GSO) go out as one message of several vectors, with the size of its datagrams in a control message; trains
+//! that come in (UDP GRO) come as one message with that size beside it, and are cut apart here.
+//!
 //! Written against libc because the safe wrappers at hand either build new headers for every call or do not reset the
 //! address length between receives. All unsafe code of the project is here.
 
@@ -12,12 +15,38 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::datagram::{BATCH, REPLY_OCTETS_MAX, Transmit};
 
-/// Header structures for sending and receiving, and room for [`BATCH`] datagrams that come in.
+use super::train::train_len;
+
+/// Largest message that comes in where trains do: as much as UDP can carry. The octets behind it keep the cells from
+/// falling on the same lines of the processor's cache; pages that nothing comes to are never touched.
+const TRAIN_CELL_OCTETS: usize = 65_536 + 64;
+
+/// Room for one control message in either direction; aligned as its header wants.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Control([u8; 32]);
+
+/// Datagrams of one socket that are to be sent.
+pub(super) struct Run<'a> {
+    /// The cells.
+    pub(super) cells: &'a [Transmit],
+    /// The places of those to be sent, in order.
+    pub(super) order: &'a [u8],
+    /// The socket is connected: no addresses.
+    pub(super) connected: bool,
+    /// Trains may be laid.
+    pub(super) trains: bool,
+}
+
+/// Header structures for sending and receiving, and room for [`BATCH`] messages that come in.
 pub(super) struct Buffers {
     headers: Box<[libc::mmsghdr]>,
     vectors: Box<[libc::iovec]>,
     addresses: Box<[libc::sockaddr_storage]>,
-    octets: Box<[[u8; REPLY_OCTETS_MAX]]>,
+    controls: Box<[Control]>,
+    octets: Box<[u8]>,
+    /// Octets of one cell.
+    cell: usize,
 }
 
 // SAFETY: the raw pointers in `headers` and `vectors` are set anew before every system call, from the owned boxes or
@@ -38,68 +67,93 @@ impl Buffers {
             headers: vec![header; BATCH].into_boxed_slice(),
             vectors: vec![vector; BATCH].into_boxed_slice(),
             addresses: vec![address; BATCH].into_boxed_slice(),
-            octets: vec![[0; REPLY_OCTETS_MAX]; BATCH].into_boxed_slice(),
+            controls: vec![Control([0; 32]); BATCH].into_boxed_slice(),
+            octets: vec![0; BATCH * REPLY_OCTETS_MAX].into_boxed_slice(),
+            cell: REPLY_OCTETS_MAX,
         }
     }
 
-    /// Sends as many of the first [`BATCH`] datagrams as the kernel takes; `connected` sockets get no address.
+    /// Makes room for trains that come in: 4 MiB of addresses, of which little is ever touched.
+    pub(super) fn widen(&mut self) {
+        if self.cell != TRAIN_CELL_OCTETS {
+            self.cell = TRAIN_CELL_OCTETS;
+            self.octets = vec![0; BATCH * TRAIN_CELL_OCTETS].into_boxed_slice();
+        }
+    }
+
+    /// Sends as many of a run's datagrams as the kernel takes; returns how many.
     ///
     /// # Errors
-    /// If the first one could not be sent.
-    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, cells: &[Transmit], connected: bool) -> io::Result<usize> {
-        let count = cells.len().min(BATCH);
-        for (index, cell) in cells[..count].iter().enumerate() {
-            let octets = cell.octets();
-            self.vectors[index] = libc::iovec {
-                iov_base: octets.as_ptr().cast_mut().cast(),
-                iov_len: octets.len(),
-            };
-            let header = &mut self.headers[index].msg_hdr;
-            header.msg_iov = &raw mut self.vectors[index];
-            header.msg_iovlen = 1;
+    /// If the first one, or the first train, could not be sent.
+    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, run: &Run<'_>) -> io::Result<usize> {
+        let order = &run.order[..run.order.len().min(BATCH)];
+        let (mut messages, mut placed) = (0, 0);
+        while placed < order.len() {
+            let train = train_len(run.cells, &order[placed..], run.trains);
+            for (vector, place) in self.vectors[placed..].iter_mut().zip(&order[placed..placed + train]) {
+                let octets = run.cells[usize::from(*place)].octets();
+                *vector = libc::iovec {
+                    iov_base: octets.as_ptr().cast_mut().cast(),
+                    iov_len: octets.len(),
+                };
+            }
+            let first = &run.cells[usize::from(order[placed])];
+            let header = &mut self.headers[messages].msg_hdr;
+            header.msg_iov = &raw mut self.vectors[placed];
+            header.msg_iovlen = train as _;
             header.msg_control = std::ptr::null_mut();
             header.msg_controllen = 0;
-            if connected {
+            if run.connected {
                 header.msg_name = std::ptr::null_mut();
                 header.msg_namelen = 0;
             } else {
-                header.msg_namelen = write_address(&mut self.addresses[index], cell.to);
-                header.msg_name = (&raw mut self.addresses[index]).cast();
+                header.msg_namelen = write_address(&mut self.addresses[messages], first.to);
+                header.msg_name = (&raw mut self.addresses[messages]).cast();
             }
+            if train > 1 {
+                write_train(header, &mut self.controls[messages], first.octets().len());
+            }
+            messages += 1;
+            placed += train;
         }
-        // SAFETY: the first `count` headers were just filled with pointers to `self.vectors`, `self.addresses` and to
-        // `cells`, all of which live and stay in place until the call returns; the kernel does not write through them
-        // (but for `msg_len`, which is ours).
+        // SAFETY: the first `messages` headers were just filled with pointers to `self.vectors`, `self.addresses`,
+        // `self.controls` and (through the vectors) to the run's cells, all of which live and stay in place until the
+        // call returns; each header's vectors are its own `train` ones; the kernel does not write through them (but for
+        // `msg_len`, which is ours).
         let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                count as libc::c_uint,
+                messages as libc::c_uint,
                 libc::MSG_DONTWAIT,
             )
         };
-        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+        let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+        let sent = &self.headers[..sent.min(messages)];
+        Ok(sent.iter().map(|header| header.msg_hdr.msg_iovlen).sum())
     }
 
-    /// Takes up to [`BATCH`] datagrams that are there, without waiting; returns how many.
+    /// Takes up to [`BATCH`] messages that are there, without waiting; returns how many.
     ///
     /// # Errors
     /// `WouldBlock` if there is none, or an error that the socket had pending.
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         for index in 0..BATCH {
             self.vectors[index] = libc::iovec {
-                iov_base: self.octets[index].as_mut_ptr().cast(),
-                iov_len: REPLY_OCTETS_MAX,
+                iov_base: self.octets[index * self.cell..(index + 1) * self.cell]
+                    .as_mut_ptr()
+                    .cast(),
+                iov_len: self.cell,
             };
             let header = &mut self.headers[index].msg_hdr;
             header.msg_iov = &raw mut self.vectors[index];
             header.msg_iovlen = 1;
-            header.msg_control = std::ptr::null_mut();
-            header.msg_controllen = 0;
+            header.msg_control = (&raw mut self.controls[index]).cast();
+            header.msg_controllen = mem::size_of::<Control>() as _;
             header.msg_name = (&raw mut self.addresses[index]).cast();
             header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
         }
-        // SAFETY: all `BATCH` headers point to buffers and addresses that `self` owns, with their true lengths; the
+        // SAFETY: all `BATCH` headers point to buffers, addresses and controls that `self` owns, with their true lengths; the
         // exclusive borrow of `self` keeps everybody else away until the call returns.
         let received = unsafe {
             libc::recvmmsg(
@@ -113,11 +167,51 @@ impl Buffers {
         usize::try_from(received).map_err(|_| io::Error::last_os_error())
     }
 
-    /// A datagram of the last [`receive`](Buffers::receive), with its sender; none if the sender is not an IP address.
-    pub(super) fn datagram(&self, index: usize) -> Option<(SocketAddr, &[u8])> {
+    /// The datagrams of a message of the last [`receive`](Buffers::receive), with their sender; none if the sender is
+    /// not an IP address. What is longer than [`REPLY_OCTETS_MAX`] is cut.
+    pub(super) fn datagrams(&self, index: usize) -> Option<(SocketAddr, impl Iterator<Item = &[u8]>)> {
         let from = read_address(&self.addresses[index])?;
-        let len = (self.headers[index].msg_len as usize).min(REPLY_OCTETS_MAX);
-        Some((from, &self.octets[index][..len]))
+        let header = &self.headers[index];
+        let len = (header.msg_len as usize).min(self.cell);
+        let size = read_train(&header.msg_hdr).unwrap_or(len).max(1);
+        let octets = &self.octets[index * self.cell..index * self.cell + len];
+        // An empty datagram is one too.
+        let empty = octets.is_empty().then_some(octets);
+        let datagrams = octets.chunks(size).chain(empty);
+        Some((
+            from,
+            datagrams.map(|datagram| &datagram[..datagram.len().min(REPLY_OCTETS_MAX)]),
+        ))
+    }
+}
+
+/// Says in a message's control data that its octets are datagrams of `size` octets.
+fn write_train(header: &mut libc::msghdr, control: &mut Control, size: usize) {
+    let size = size as u16; // a query has 282 octets at most
+    header.msg_control = (&raw mut *control).cast();
+    // SAFETY: the control data points to the 32 aligned octets of `control`, which is what a header and a `u16` take
+    // (24) and more; so `CMSG_FIRSTHDR` gives a pointer into it, and the data behind that header is inside it too.
+    unsafe {
+        header.msg_controllen = libc::CMSG_SPACE(mem::size_of::<u16>() as libc::c_uint) as _;
+        let message = libc::CMSG_FIRSTHDR(header);
+        (*message).cmsg_level = libc::SOL_UDP;
+        (*message).cmsg_type = libc::UDP_SEGMENT;
+        (*message).cmsg_len = libc::CMSG_LEN(mem::size_of::<u16>() as libc::c_uint) as _;
+        libc::CMSG_DATA(message).cast::<u16>().write_unaligned(size);
+    }
+}
+
+/// The size of the datagrams of a message that came in as a train.
+fn read_train(header: &libc::msghdr) -> Option<usize> {
+    // SAFETY: after a receive, the header's control data is `msg_controllen` octets, written by the kernel, of one of our
+    // own controls (zero if there is none: then the first header is null). The data of a message of this type is an `int`.
+    unsafe {
+        let message = libc::CMSG_FIRSTHDR(header).as_ref()?;
+        if message.cmsg_level != libc::SOL_UDP || message.cmsg_type != libc::UDP_GRO {
+            return None;
+        }
+        let size = libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned();
+        usize::try_from(size).ok().filter(|size| *size > 0)
     }
 }
 

@@ -6,7 +6,8 @@
 
 mod batch;
 mod tcp;
+mod train;
 mod udp;
 
 pub use tcp::Tcp;
-pub use udp::{Udp, UdpCounters};
+pub use udp::{Udp, UdpCounters, is_near};

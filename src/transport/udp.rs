@@ -1,20 +1,25 @@
 //! UDP sockets as source ports: opened once, never blocking, drained in batches.
 //!
+//! Towards a server on our own machine or network, queries travel in trains (UDP GSO), and what comes back in trains is
+//! taken so (UDP GRO). Whether the kernel and the device can do that shows when it is tried: the first refusal ends it.
+//!
 //! A socket is connected where it serves one server only: the kernel then drops what comes from elsewhere. An ICMP error
 //! on such a socket is counted and otherwise ignored: it can be forged, and it must not fail the queries of others.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::poll::{PollFd, PollFlags};
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::clock::Span;
 use crate::datagram::{BATCH, Port, Received, Transmit};
 
-use super::batch::Buffers;
+use super::batch::{Buffers, Run};
+use super::train::Order;
 
 /// Room for replies in the kernel, in octets: some 5,000 small ones, so that a busy moment loses none. The kernel may
 /// give less (`net.core.rmem_max`).
@@ -23,6 +28,10 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 /// Batches taken from one socket before the next one has its turn.
 const BATCHES_PER_TURN: usize = 4;
 
+/// How long replies of a near server are left to gather: less than a round trip to anywhere else, and long enough for a
+/// batch.
+const GATHER: Span = Span::from_micros(50);
+
 /// What happened to packets below the engine's sight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UdpCounters {
@@ -30,6 +39,8 @@ pub struct UdpCounters {
     pub unsent: u64,
     /// Errors that sockets had pending, such as "port unreachable".
     pub errors: u64,
+    /// Packets that were handed over together with others, as trains.
+    pub in_trains: u64,
 }
 
 /// The sockets.
@@ -37,6 +48,11 @@ pub struct UdpCounters {
 pub struct Udp {
     sockets: Vec<(Socket, bool)>,
     buffers: Buffers,
+    order: Order,
+    /// Trains have not been refused yet.
+    trains: bool,
+    /// A socket is for a server that is near.
+    near: bool,
     counters: UdpCounters,
 }
 
@@ -47,6 +63,9 @@ impl Udp {
         Udp {
             sockets: Vec::new(),
             buffers: Buffers::new(),
+            order: Order::EMPTY,
+            trains: true,
+            near: false,
             counters: UdpCounters::default(),
         }
     }
@@ -68,40 +87,79 @@ impl Udp {
         socket.bind(&any.into())?;
         if connect {
             socket.connect(&like.into())?;
+            self.near |= is_near(like.ip());
+            // Trains come from our own machine only, or from a device that gathers them. A kernel that cannot is no loss.
+            if is_near(like.ip()) && setsockopt(&socket, sockopt::UdpGroSegment, &true).is_ok() {
+                self.buffers.widen();
+            }
         }
         let port = Port(u16::try_from(self.sockets.len()).map_err(io::Error::other)?);
         self.sockets.push((socket, connect));
         Ok(port)
     }
 
-    /// Sends the cells, in runs of the same port.
+    /// Sends the cells, in runs of the same port; the order within a run is the transport's own.
     pub fn send(&mut self, cells: &[Transmit]) {
         for run in cells.chunk_by(|one, next| one.port == next.port) {
-            let mut rest = run;
-            let mut attempts = 0;
-            while let Some(first) = rest.first() {
-                let (socket, connected) = &self.sockets[usize::from(first.port.0)];
-                match self.buffers.send(socket.as_fd(), rest, *connected) {
-                    Ok(sent) => rest = &rest[sent.min(rest.len())..],
-                    Err(error) => {
-                        // The error may be an earlier packet's: then the next attempt goes through. A full queue gets a
-                        // moment. After that the packet is lost, and its successors have their own chance.
-                        attempts += 1;
-                        self.counters.errors += 1;
-                        if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) {
-                            wait(
-                                &mut [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)],
-                                Span::from_millis(1),
-                            );
-                        }
-                        if attempts % 3 == 0 {
-                            rest = &rest[1..];
-                            self.counters.unsent += 1;
-                        }
-                    }
-                }
+            for cells in run.chunks(BATCH) {
+                self.send_run(cells);
             }
         }
+    }
+
+    fn send_run(&mut self, cells: &[Transmit]) {
+        let (socket, connected) = &self.sockets[usize::from(cells[0].port.0)];
+        let mut trains = self.trains && *connected && cells.iter().any(|cell| cell.train > 1);
+        self.order.lay(cells, trains);
+        let mut attempts = 0;
+        while !self.order.rest().is_empty() {
+            let run = Run {
+                cells,
+                order: self.order.rest(),
+                connected: *connected,
+                trains,
+            };
+            let error = match self.buffers.send(socket.as_fd(), &run) {
+                Ok(sent) => {
+                    self.counters.in_trains += if trains { sent as u64 } else { 0 };
+                    self.order.advance(sent);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            // The error may be an earlier packet's: then the next attempt goes through. A full queue gets a moment.
+            // After that the packet is lost, and its successors have their own chance.
+            attempts += 1;
+            self.counters.errors += 1;
+            match error.raw_os_error() {
+                Some(libc::EAGAIN | libc::ENOBUFS) => {
+                    wait(
+                        &mut [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)],
+                        Span::from_millis(1),
+                    );
+                }
+                // EIO: the device cannot; EINVAL, EMSGSIZE, EOPNOTSUPP: the kernel or the route cannot.
+                Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::EOPNOTSUPP) if trains => {
+                    (trains, self.trains) = (false, false);
+                }
+                _ => (),
+            }
+            if attempts % 3 == 0 {
+                self.order.advance(1);
+                self.counters.unsent += 1;
+            }
+        }
+    }
+
+    /// Whether a server is so near that replies are worth gathering.
+    pub fn gathers(&self) -> bool {
+        self.near
+    }
+
+    /// Lets more replies come before they are taken: a wake for each costs more than the kernel's work on it, and a reply
+    /// alone is followed by a query alone.
+    pub fn gather(&self) {
+        std::thread::sleep(GATHER.into());
     }
 
     /// Hands over the datagrams that have come; returns how many. Bounded, so that sending has its turn too.
@@ -118,12 +176,15 @@ impl Udp {
                         continue;
                     }
                 };
-                for datagram in 0..count {
-                    if let Some((from, octets)) = self.buffers.datagram(datagram) {
+                for message in 0..count {
+                    let Some((from, datagrams)) = self.buffers.datagrams(message) else {
+                        continue;
+                    };
+                    for octets in datagrams {
                         deliver(Received { port, from, octets });
+                        total += 1;
                     }
                 }
-                total += count;
                 if count < BATCH {
                     break;
                 }
@@ -145,6 +206,15 @@ impl Udp {
     /// What happened below the engine's sight.
     pub fn counters(&self) -> UdpCounters {
         self.counters
+    }
+}
+
+/// Whether nothing but our own machine or network is between us and an address: loopback, and private space (RFC 1918,
+/// RFC 4193).
+pub fn is_near(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
     }
 }
 
@@ -194,6 +264,82 @@ mod tests {
             }
             assert_eq!(udp.counters(), UdpCounters::default());
         }
+    }
+
+    #[test]
+    fn a_train_comes_as_the_datagrams_it_is_made_of() {
+        let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let peer = echo.local_addr().expect("bound");
+        let mut udp = Udp::new();
+        let port = udp.open(peer, true).expect("a socket");
+        let mut cells = vec![Transmit::empty(); BATCH];
+        for (index, cell) in cells.iter_mut().enumerate() {
+            (cell.port, cell.to, cell.train) = (port, peer, 16);
+            cell.fill(|buffer| {
+                buffer[0] = index as u8;
+                40 + index % 3
+            });
+        }
+        udp.send(&cells);
+        let mut seen = [false; BATCH];
+        let mut buffer = [0; 512];
+        for _ in 0..BATCH {
+            let (len, from) = echo.recv_from(&mut buffer).expect("a datagram");
+            let index = usize::from(buffer[0]);
+            assert_eq!(len, 40 + index % 3);
+            assert!(!std::mem::replace(&mut seen[index], true), "each comes once");
+            echo.send_to(&buffer[..len], from).expect("sent");
+        }
+        let trains = if udp.trains { BATCH as u64 } else { 0 }; // a kernel without them is none the worse
+        assert_eq!(udp.counters().in_trains, trains);
+        assert_eq!(udp.counters().unsent, 0);
+        let mut back = 0;
+        while back < BATCH {
+            udp.wait(&[], Span::from_secs(5));
+            back += udp.receive(|datagram| {
+                assert_eq!(datagram.octets.len(), 40 + usize::from(datagram.octets[0]) % 3);
+            });
+        }
+    }
+
+    /// Who answers in trains is understood too: the datagrams are cut apart.
+    #[test]
+    fn trains_are_taken_apart() {
+        let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let mut there = Udp::new();
+        let port = there.open(echo.local_addr().expect("bound"), true).expect("a socket");
+        let mut here = Udp::new();
+        let here_at = there.sockets[0]
+            .0
+            .local_addr()
+            .expect("bound")
+            .as_socket()
+            .expect("an IP address");
+        assert!(!here_at.ip().is_unspecified());
+        let back = here.open(here_at, true).expect("a socket");
+        let to = here.sockets[0].0.local_addr().expect("bound");
+        there.sockets[0].0.connect(&to).expect("loopback");
+        let mut cells = vec![Transmit::empty(); 16];
+        for (index, cell) in cells.iter_mut().enumerate() {
+            (cell.port, cell.to, cell.train) = (port, to.as_socket().expect("an IP address"), 16);
+            cell.fill(|buffer| {
+                buffer[..50].fill(index as u8);
+                50
+            });
+        }
+        there.send(&cells);
+        let mut seen = Vec::new();
+        while seen.len() < cells.len() {
+            here.wait(&[], Span::from_secs(5));
+            let before = seen.len();
+            here.receive(|datagram| {
+                assert_eq!((datagram.port, datagram.octets.len()), (back, 50));
+                assert!(datagram.octets.iter().all(|octet| *octet == datagram.octets[0]));
+                seen.push(datagram.octets[0]);
+            });
+            assert!(seen.len() > before, "a train was lost on loopback");
+        }
+        assert_eq!(seen, (0..16).collect::<Vec<u8>>());
     }
 
     #[test]
