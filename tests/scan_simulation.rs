@@ -9,7 +9,7 @@ use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use scanworld::{Report, Setup, run};
+use scanworld::{Bad, Report, Setup, run};
 
 /// Runs seeds on all cores; the first that fails is told.
 fn each_seed(seeds: std::ops::Range<u64>, check: impl Fn(u64) + Sync) {
@@ -57,9 +57,62 @@ fn tell(name: &str, report: &Report) {
 /// Nothing but loss: every pair is learnt.
 #[test]
 fn a_calm_world_is_learnt_whole() {
-    each_seed(first_seed()..first_seed() + 10, |seed| {
+    each_seed(first_seed()..first_seed() + 4, |seed| {
         let report = run(&Setup::calm(40, &["203.0.113.0/25"]), seed);
         assert_eq!(report.unknown_for_nothing, [], "seed {seed}");
         tell(&format!("seed {seed}"), &report);
     });
+}
+
+#[test]
+fn a_realistic_world() {
+    each_seed(first_seed()..first_seed() + 4, |seed| {
+        let report = run(&Setup::realistic(40, &["203.0.113.0/24"]), seed);
+        assert_eq!(report.unknown_for_nothing, [], "seed {seed}");
+        tell(&format!("seed {seed}"), &report);
+    });
+}
+
+#[test]
+fn zones_that_turn_bad() {
+    for into in Bad::ALL {
+        each_seed(first_seed()..first_seed() + 4, |seed| {
+            let setup = Setup {
+                turning: 0.5,
+                into: Some(into),
+                ..Setup::calm(20, &["203.0.113.0/24"])
+            };
+            tell(&format!("{into:?}, seed {seed}"), &run(&setup, seed));
+        });
+    }
+}
+
+/// One server of each list turns bad, the others do not: what it said is not believed, and the others tell the truth.
+#[test]
+fn one_server_of_a_zone_turns_bad() {
+    for into in Bad::ALL {
+        each_seed(first_seed()..first_seed() + 4, |seed| {
+            let setup = Setup {
+                turning: 0.5,
+                zones_turn: false,
+                into: Some(into),
+                ..Setup::calm(20, &["203.0.113.0/24"])
+            };
+            tell(&format!("{into:?}, seed {seed}"), &run(&setup, seed));
+        });
+    }
+}
+
+#[test]
+fn a_resolver_turns_bad_midway() {
+    for into in Bad::ALL {
+        each_seed(first_seed()..first_seed() + 4, |seed| {
+            let setup = Setup {
+                through_resolvers: 20,
+                resolver_turns: Some(into),
+                ..Setup::calm(20, &["203.0.113.0/24"])
+            };
+            tell(&format!("{into:?}, seed {seed}"), &run(&setup, seed));
+        });
+    }
 }

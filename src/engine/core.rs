@@ -156,7 +156,8 @@ impl Engine {
         let paths = paths.map(|path| &self.paths[usize::from(path.0)]);
         // A path that is held takes nothing; where all are, one queue's worth waits.
         let (open, queued) = paths.fold((0, 0), |(open, queued), path| {
-            (open + usize::from(path.breaker.is_closed()), queued + path.queue.len())
+            let takes = path.breaker.is_closed() && !path.shunned;
+            (open + usize::from(takes), queued + path.queue.len())
         });
         let queues = (open.max(1) * QUEUE_MAX).saturating_sub(queued);
         queues.min(self.slots.free_count().saturating_sub(SLOTS_FOR_PROBES))
@@ -186,6 +187,53 @@ impl Engine {
         self.counters.submitted += 1;
         self.enqueue(slot, path, ask.probe);
         Ok(())
+    }
+
+    /// Takes a probe that goes by one upstream of its route and by no other, whatever becomes of it: it asks how that way
+    /// does.
+    ///
+    /// # Errors
+    /// If no slot is free.
+    pub fn submit_via(&mut self, now: Instant, ask: Ask, via: Upstream) -> Result<(), Full> {
+        debug_assert!(ask.probe, "what is no probe may go by any way");
+        let paths = &self.routes[usize::from(ask.route.0)].paths;
+        let path = paths
+            .iter()
+            .find(|path| self.paths[usize::from(path.0)].upstream == via);
+        let Some(&path) = path else {
+            return self.submit(now, ask);
+        };
+        let Some(slot) = self.slots.open(&ask, path) else {
+            return Err(Full);
+        };
+        self.slots[slot].pinned = true;
+        self.counters.submitted += 1;
+        self.enqueue(slot, path, true);
+        Ok(())
+    }
+
+    /// How many exchanges there is room for, probes included.
+    pub fn free(&self) -> usize {
+        self.slots.free_count()
+    }
+
+    /// Asks nothing more of an upstream about a route's zone while there is another: what it said was false. What waits
+    /// for it goes elsewhere. Whether there is another that is not shunned.
+    pub fn shun(&mut self, now: Instant, route: Route, upstream: Upstream) -> bool {
+        let paths = self.routes[usize::from(route.0)].paths.clone();
+        let is_other = |path: &&PathIndex| self.paths[usize::from(path.0)].upstream != upstream;
+        let others = paths.iter().filter(is_other);
+        if others.clone().all(|path| self.paths[usize::from(path.0)].shunned) {
+            return false;
+        }
+        for index in paths {
+            let path = &mut self.paths[usize::from(index.0)];
+            if path.upstream == upstream {
+                path.shunned = true;
+                self.flush(now, index);
+            }
+        }
+        true
     }
 
     /// Does what is due: time-outs, paces that allow a packet again.
@@ -275,7 +323,7 @@ impl Engine {
         let cost = |path: &&PathIndex| {
             let path = &self.paths[usize::from(path.0)];
             let (dead, held) = (path.breaker.is_dead(), !path.breaker.is_closed());
-            (dead, held, path.bit & tried != 0, path.cost(now))
+            (path.shunned, dead, held, path.bit & tried != 0, path.cost(now))
         };
         *paths.iter().min_by_key(cost).expect("a route has a path")
     }

@@ -71,6 +71,8 @@ pub(super) struct Path {
     pub(super) breaker: Breaker,
     pub(super) slow: Slow,
     pub(super) case: Case,
+    /// What came this way was found to be false: nothing goes this way while there is another.
+    pub(super) shunned: bool,
     /// It stands in the line of paths that may send.
     pub(super) ready: bool,
     /// It stands in the heap of paths that may send later, with this moment; entries with another one are stale.
@@ -94,6 +96,7 @@ impl Path {
             breaker: Breaker::NEW,
             slow: Slow::default(),
             case: Case::Learning(0),
+            shunned: false,
             ready: false,
             scheduled: None,
             last_sent: Instant::ZERO,
@@ -114,7 +117,7 @@ impl Path {
     /// Whether a fresh ask should go this way although the breaker is open, to find out whether the path is back: where
     /// a route has other ways, nobody would come by otherwise.
     pub(super) fn wants_trial(&self, now: Instant) -> bool {
-        !self.breaker.is_closed() && self.queue.len() == 0 && self.breaker.passes_at(now) == Some(now)
+        !self.shunned && !self.breaker.is_closed() && self.queue.len() == 0 && self.breaker.passes_at(now) == Some(now)
     }
 
     /// How long one more ask would wait here, about: for choosing among paths.

@@ -51,7 +51,10 @@ impl Engine {
     /// Puts an exchange in line again, on the best path there is, or ends it if all are dead.
     pub(super) fn ask_again(&mut self, now: Instant, index: SlotIndex) {
         let slot = &self.slots[index];
-        let path = self.best_path(now, slot.route, slot.tried);
+        let path = match slot.pinned {
+            true => slot.path,
+            false => self.best_path(now, slot.route, slot.tried),
+        };
         if self.paths[usize::from(path.0)].breaker.is_dead() && !slot.probe {
             self.end_given_up(now, index);
         } else {
@@ -61,17 +64,18 @@ impl Engine {
 
     /// What waits for a path that is held goes elsewhere if there is an elsewhere; if the path has died, what cannot go
     /// elsewhere ends. Probes stay: they may pass.
-    fn flush(&mut self, now: Instant, index: PathIndex) {
+    pub(super) fn flush(&mut self, now: Instant, index: PathIndex) {
         let waiting = self.paths[usize::from(index.0)].queue.len();
         for _ in 0..waiting {
             let path = &mut self.paths[usize::from(index.0)];
             let dead = path.breaker.is_dead();
+            let leaves = dead || path.shunned;
             let Some(slot) = path.queue.pop_front(&mut self.slots) else {
                 return;
             };
             let other = self.best_path(now, self.slots[slot].route, self.slots[slot].tried);
             let breaker = &self.paths[usize::from(other.0)].breaker;
-            if breaker.is_closed() || (dead && breaker.is_open()) {
+            if other != index && (breaker.is_closed() || (leaves && breaker.is_open())) {
                 self.enqueue(slot, other, false);
             } else if dead {
                 self.end_given_up(now, slot);
@@ -96,7 +100,12 @@ impl Engine {
         let slot = &self.slots[index];
         let path = self.best_path(now, slot.route, slot.tried);
         let other = &self.paths[usize::from(path.0)];
-        if other.bit & slot.tried != 0 || !other.breaker.is_closed() || slot.tries > self.options.retries {
+        if slot.pinned
+            || other.shunned
+            || other.bit & slot.tried != 0
+            || !other.breaker.is_closed()
+            || slot.tries > self.options.retries
+        {
             return false;
         }
         self.enqueue(index, path, true);

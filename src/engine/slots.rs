@@ -50,6 +50,8 @@ pub(super) struct Slot {
     pub(super) demand_case: bool,
     /// Whether it was asked again for a reason that counts once: SERVFAIL, case, FORMERR.
     pub(super) repeated: bool,
+    /// It goes by its path alone: what it asks is how that path does.
+    pub(super) pinned: bool,
     /// Whether the packet in flight was let through an open breaker.
     pub(super) trial: bool,
     pub(super) id: u16,
@@ -79,6 +81,7 @@ impl Slot {
             edns: false,
             demand_case: false,
             repeated: false,
+            pinned: false,
             trial: false,
             id: 0,
             port: Port(0),
@@ -133,6 +136,7 @@ impl Slots {
         slot.edns = false;
         slot.demand_case = false;
         slot.repeated = false;
+        slot.pinned = false;
         slot.trial = false;
         slot.truncated = None;
         slot.generation = generation;

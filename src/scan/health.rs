@@ -7,7 +7,7 @@ use crate::dnsxl::{
     more_canaries, probes, resolver_verdict,
 };
 use crate::dossier::{Epoch, SecondChance, Voice};
-use crate::exchange::{Ask, End, Outcome, Unsent};
+use crate::exchange::{Ask, End, Outcome, Unsent, Upstream};
 use crate::wire::{Answer, Name, Rtype, decode};
 
 use super::lane::{Control, Lane, Question, SUSPENSIONS_MAX, Standing};
@@ -30,8 +30,9 @@ const LISTINGS_TO_CONTROL: u32 = 64;
 /// How long a suspended list rests before it is examined again; doubled each time.
 const SUSPENSION: Span = Span::from_secs(2);
 
-/// How long a cached positive test entry is taken to prove nothing, at most: operators publish TTLs of hours.
-const TEST_TTL_MAX: u32 = 3_600;
+/// Exchanges that an examination or a control takes at most: none begins without room for them, because a probe that
+/// cannot be asked looks like a list that does not answer.
+const PROBES_MAX: usize = 24;
 
 impl<N: Network> Worker<'_, N> {
     /// What a lane's replies are read by.
@@ -56,17 +57,17 @@ impl<N: Network> Worker<'_, N> {
         lane.control = None;
         lane.questions.clear();
         lane.round += 1;
-        self.ask_probes(now, index, probes);
+        self.ask_probes(now, index, None, probes);
     }
 
-    /// Adds questions to a lane's round and sends them.
-    fn ask_probes(&mut self, now: Instant, index: LaneIndex, probes: Vec<Probe>) {
+    /// Adds questions to a lane's round and sends them, by one way or by any.
+    fn ask_probes(&mut self, now: Instant, index: LaneIndex, via: Option<Upstream>, probes: Vec<Probe>) {
         for probe in probes {
             let lane = &mut self.lanes[usize::from(index.0)];
             let questions = self.plan.columns[lane.column].questions.as_ref();
             let name = questions.expect("a lane has questions").probe(&probe.subject);
             let Ok(name) = name else { continue }; // too long for the zone: it cannot be asked
-            let number = lane.questions.len() as u8; // a dozen at most, and the codes' own
+            let number = lane.questions.len() as u8; // PROBES_MAX at most, six canaries more, and the codes' own
             let purpose = Purpose::Probe {
                 lane: index,
                 round: lane.round,
@@ -76,6 +77,7 @@ impl<N: Network> Worker<'_, N> {
                 role: probe.role,
                 name: name.clone(),
                 rtype: probe.rtype,
+                via,
                 reply: None,
                 rtt: None,
             });
@@ -87,7 +89,11 @@ impl<N: Network> Worker<'_, N> {
                 route: lane.route,
                 probe: true,
             };
-            if self.engine.submit(now, ask).is_err() {
+            let taken = match via {
+                Some(via) => self.engine.submit_via(now, ask, via),
+                None => self.engine.submit(now, ask),
+            };
+            if taken.is_err() {
                 // The table is full beyond the room kept for probes: as good as silence.
                 self.lanes[usize::from(index.0)].questions[usize::from(number)].reply = Some(ProbeReply::Silent);
             }
@@ -131,7 +137,7 @@ impl<N: Network> Worker<'_, N> {
         let kind = lane.kind;
         if health == Health::Doubtful {
             let more = more_canaries(kind, &mut self.rng);
-            self.ask_probes(now, index, more);
+            self.ask_probes(now, index, None, more);
             return;
         }
         let lane = &mut self.lanes[usize::from(index.0)];
@@ -142,7 +148,6 @@ impl<N: Network> Worker<'_, N> {
                 lane.fault = None;
                 lane.standing = Standing::Good;
                 lane.last_good = now;
-                lane.test_due = now + test_ttl(&replies);
                 (lane.answers, lane.failures, lane.listings) = (0, 0, 0);
             }
             Health::Unhealthy(fault) if first => {
@@ -205,6 +210,9 @@ impl<N: Network> Worker<'_, N> {
         let oldest = self.window.first();
         for index in (0..self.lanes.len() as u16).map(LaneIndex) {
             let lane = &self.lanes[usize::from(index.0)];
+            if self.engine.free() < PROBES_MAX {
+                return;
+            }
             match lane.standing {
                 Standing::New => self.examine(now, index),
                 Standing::Suspended(until) if until <= now => self.examine(now, index),
@@ -241,33 +249,40 @@ impl<N: Network> Worker<'_, N> {
         lane.questions.clear();
         lane.round += 1;
         (lane.answers, lane.failures, lane.listings) = (0, 0, 0);
-        let plan = self.plan;
-        let list = plan.catalogue.list(lane.list);
-        let mut questions = vec![canary(lane.kind, &mut self.rng)];
-        if lane.test_due <= now {
-            let all = probes(list, lane.kind, &mut self.rng).into_iter();
-            questions.extend(all.filter(|probe| probe.role == ProbeRole::Positive));
+        let (plan, list, kind) = (self.plan, lane.list, lane.kind);
+        // Where nobody was heard from, silence is what is to be confirmed, by any way.
+        let ways: Vec<Option<Upstream>> = match lane.heard.is_empty() {
+            true => vec![None],
+            false => lane.heard.iter().copied().map(Some).collect(),
+        };
+        for via in ways {
+            // The test entry may come from a cache, and proves nothing then; that it is missing proves that all may be.
+            let all = probes(plan.catalogue.list(list), kind, &mut self.rng).into_iter();
+            let mut questions: Vec<Probe> = all.filter(|probe| probe.role == ProbeRole::Positive).collect();
+            questions.push(canary(kind, &mut self.rng));
+            self.ask_probes(now, index, via, questions);
         }
-        self.ask_probes(now, index, questions);
     }
 
     fn judge_control(&mut self, now: Instant, index: LaneIndex, control: Control) {
         let lane = &self.lanes[usize::from(index.0)];
         let reader = self.reader(lane);
-        let replies = lane.replies();
-        let mut again = false;
-        for (role, reply) in &replies {
-            match judge_control(&reader, lane.kind, (*role, reply), control.listed) {
+        let mut again = Vec::new();
+        let mut failed = Vec::new();
+        for question in &lane.questions {
+            let reply = question.reply.as_ref().expect("all are answered");
+            match judge_control(&reader, lane.kind, (question.role, reply), control.listed) {
                 Verdict::Good => (),
-                Verdict::Again => again = true,
-                Verdict::Failed(fault) => {
-                    self.suspend(now, index, fault);
-                    return;
-                }
+                Verdict::Again => again.push(question.via),
+                Verdict::Failed(fault) => failed.push((question.via, fault)),
             }
         }
         let kind = lane.kind;
-        if again {
+        if !failed.is_empty() {
+            self.fail_control(now, index, failed);
+            return;
+        }
+        if !again.is_empty() {
             let lane = &mut self.lanes[usize::from(index.0)];
             lane.questions.clear();
             lane.round += 1;
@@ -275,16 +290,15 @@ impl<N: Network> Worker<'_, N> {
                 listed: control.listed + 1,
                 ..control
             });
-            let another = canary(kind, &mut self.rng);
-            self.ask_probes(now, index, vec![another]);
+            for via in again {
+                let another = canary(kind, &mut self.rng);
+                self.ask_probes(now, index, via, vec![another]);
+            }
             return;
         }
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.control = None;
         lane.last_good = now;
-        if replies.iter().any(|(role, _)| *role == ProbeRole::Positive) {
-            lane.test_due = now + test_ttl(&replies);
-        }
         self.confirm(index, control);
     }
 
@@ -310,6 +324,31 @@ impl<N: Network> Worker<'_, N> {
         }
     }
 
+    /// A control has failed. Where some ways failed and others did not, it is those servers that are bad and not the list:
+    /// they are left, and the list is examined by the others.
+    fn fail_control(&mut self, now: Instant, index: LaneIndex, failed: Vec<(Option<Upstream>, Fault)>) {
+        let fault = failed[0].1.clone();
+        let mut left_all = self.stopping.is_none();
+        for via in failed.into_iter().filter_map(|(via, _)| via) {
+            let lane = &mut self.lanes[usize::from(index.0)];
+            if left_all && !lane.shunned.contains(&via) {
+                left_all = self.engine.shun(now, lane.route, via);
+                if left_all {
+                    lane.shunned.push(via);
+                    lane.heard.retain(|heard| *heard != via);
+                }
+            }
+        }
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let left_all = left_all && !lane.shunned.is_empty();
+        let suspensions = lane.suspensions;
+        self.suspend(now, index, fault);
+        if left_all {
+            self.lanes[usize::from(index.0)].suspensions = suspensions;
+            self.examine(now, index);
+        }
+    }
+
     /// A list has failed in mid-run: what it said since the last good control is taken back.
     fn suspend(&mut self, now: Instant, index: LaneIndex, fault: Fault) {
         let lane = &mut self.lanes[usize::from(index.0)];
@@ -324,9 +363,13 @@ impl<N: Network> Worker<'_, N> {
         lane.provisional = 0;
         lane.cursor = (self.window.first(), 0);
         lane.idle = false;
+        lane.doubts += 1;
         let (column, kind) = (lane.column, lane.kind);
-        for (_, tile) in self.window.open_of(kind) {
-            tile.tile.revoke(column, Voice::Own);
+        for (_, open) in self.window.open_of(kind) {
+            open.tile.revoke(column, Voice::Own);
+            for half in open.halves.iter_mut().filter(|((of, _), _)| *of == column) {
+                half.1.doubt();
+            }
         }
         let lane = &mut self.lanes[usize::from(index.0)];
         if lane.suspensions == SUSPENSIONS_MAX || self.stopping.is_some() {
@@ -373,11 +416,4 @@ pub(super) fn decoded(end: &End, name: &Name, rtype: Rtype) -> Option<Answer> {
         End::Reply(reply) => decode(reply.message.as_deref()?, name, rtype).ok(),
         _ => None,
     }
-}
-
-/// How long the positive test entry may come from a cache.
-fn test_ttl(replies: &[(ProbeRole, ProbeReply)]) -> Span {
-    let positive = replies.iter().find(|(role, _)| *role == ProbeRole::Positive);
-    let ttl = positive.and_then(|(_, reply)| reply.heard()?.answer?.ttl_min());
-    Span::from_secs(u64::from(ttl.unwrap_or(0).min(TEST_TTL_MAX)))
 }

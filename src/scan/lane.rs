@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::clock::{Instant, Span};
 use crate::dnsxl::{Cause, Evidence, Fault, ListIndex, Listing, ProbeReply, ProbeRole};
 use crate::dossier::Epoch;
-use crate::exchange::Route;
+use crate::exchange::{Route, Upstream};
 use crate::targets::Kind;
 use crate::wire::{Name, Rtype};
 
@@ -35,6 +35,8 @@ pub(super) struct Question {
     pub(super) role: ProbeRole,
     pub(super) name: Name,
     pub(super) rtype: Rtype,
+    /// The way that it asks about; none: any.
+    pub(super) via: Option<Upstream>,
     pub(super) reply: Option<ProbeReply>,
     /// How long the reply took; none for silence.
     pub(super) rtt: Option<Span>,
@@ -73,8 +75,11 @@ pub(super) struct Lane {
     /// Provisional answers there are, in both epochs.
     pub(super) provisional: u32,
     pub(super) last_good: Instant,
-    /// When the cached answer to its test entry has run out: before that, asking again proves nothing.
-    pub(super) test_due: Instant,
+    /// Who has answered for its pairs: each control asks all of them. An answer may settle long after it was heard (its
+    /// text, or its other name, is still out), so that nobody is forgotten.
+    pub(super) heard: Vec<Upstream>,
+    /// Ways that failed a control while others were left: what still comes from there is not believed.
+    pub(super) shunned: Vec<Upstream>,
     /// Failures in a row.
     pub(super) failures: u32,
     /// Listings in a row.
@@ -85,8 +90,10 @@ pub(super) struct Lane {
     pub(super) questions: Vec<Question>,
     /// What its first examination showed of the resolver.
     pub(super) evidence: Option<Evidence>,
-    /// Listings whose TXT record is being asked for, by tile and offset.
-    pub(super) texts: HashMap<(u32, u8), Box<Listing>>,
+    /// Times that what was heard was taken back.
+    pub(super) doubts: u32,
+    /// Listings whose TXT record is being asked for, by tile and offset, with the doubts there were when they were heard.
+    pub(super) texts: HashMap<(u32, u8), (u32, Box<Listing>)>,
     /// It passed its first examination.
     pub(super) healthy_at_start: bool,
     /// What was wrong with it last.
@@ -113,13 +120,15 @@ impl Lane {
             answers: 0,
             provisional: 0,
             last_good: Instant::ZERO,
-            test_due: Instant::ZERO,
+            heard: Vec::new(),
+            shunned: Vec::new(),
             failures: 0,
             listings: 0,
             suspensions: 0,
             round: 0,
             questions: Vec::new(),
             evidence: None,
+            doubts: 0,
             texts: HashMap::new(),
             healthy_at_start: false,
             fault: None,
@@ -130,6 +139,17 @@ impl Lane {
     /// Whether all questions of its examination or control have been answered.
     pub(super) fn all_answered(&self) -> bool {
         self.questions.iter().all(|question| question.reply.is_some())
+    }
+
+    /// Notes who gave an answer; whether it may be believed.
+    pub(super) fn hear(&mut self, from: Upstream) -> bool {
+        if self.shunned.contains(&from) {
+            return false;
+        }
+        if !self.heard.contains(&from) {
+            self.heard.push(from);
+        }
+        true
     }
 
     /// The replies so far, in the order of the questions.

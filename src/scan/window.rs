@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::dnsxl::{Observation, Reason};
+use crate::dnsxl::{Cause, Observation, Reason};
 use crate::dossier::{Finding, StageRecords, Tile};
 use crate::plan::{Plan, Treatment};
 use crate::targets::{Chunk, Kind, Target, special_use};
@@ -35,6 +35,15 @@ pub(super) struct Half {
     pub(super) left: u8,
     /// What weighs most so far, and by which name it was learnt.
     pub(super) best: Option<(Observation, u8)>,
+}
+
+impl Half {
+    /// What was heard so far is not believed any more.
+    pub(super) fn doubt(&mut self) {
+        if let Some((observation, _)) = &mut self.best {
+            *observation = Observation::Unknown(Cause::ListUnhealthy);
+        }
+    }
 }
 
 impl OpenTile<'_> {

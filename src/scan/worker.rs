@@ -218,10 +218,14 @@ impl<'a, N: Network> Worker<'a, N> {
     }
 
     fn take_pair(&mut self, now: Instant, index: LaneIndex, place: (u32, u8, u8), outcome: &Outcome) {
-        let observation = self.observe(index, place, outcome);
+        let mut observation = self.observe(index, place, outcome);
         let (number, offset, name) = place;
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.in_flight -= 1;
+        let believed = !matches!(outcome.end, End::Reply(_)) || lane.hear(outcome.upstream);
+        if !believed {
+            observation = Observation::Unknown(Cause::ListUnhealthy);
+        }
         match &observation {
             Observation::Unknown(_) => (lane.failures, lane.listings) = (lane.failures + 1, 0),
             Observation::Listed(_) => (lane.failures, lane.listings) = (0, lane.listings + 1),
@@ -232,12 +236,26 @@ impl<'a, N: Network> Worker<'a, N> {
         let Some((observation, name)) = halve(tile, (column, usize::from(offset)), observation, name) else {
             return; // the other name's answer is still out
         };
+        let lane = &self.lanes[usize::from(index.0)];
+        if !believed && self.stopping.is_none() && !matches!(lane.standing, Standing::GivenUp(_)) {
+            self.put_back(index, number, offset); // to be asked of another
+            return;
+        }
         match observation {
             Observation::Listed(listing) if self.wants_text(index) => {
                 self.ask_text(now, index, (number, offset, name), listing);
             }
             observation => self.settle(index, number, offset, observation),
         }
+    }
+
+    /// A pair whose answer is not believed is asked again.
+    fn put_back(&mut self, index: LaneIndex, number: u32, offset: u8) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let tile = self.window.get(number).expect("a tile with pairs in flight is held");
+        tile.tile.put_back(lane.column, usize::from(offset));
+        lane.again.push_back((number, offset));
+        lane.idle = false;
     }
 
     fn wants_text(&self, index: LaneIndex) -> bool {
@@ -272,7 +290,7 @@ impl<'a, N: Network> Worker<'a, N> {
         if self.engine.submit(now, ask).is_ok() {
             lane.in_flight += 1;
             lane.asked += 1;
-            lane.texts.insert((number, offset), listing);
+            lane.texts.insert((number, offset), (lane.doubts, listing));
         } else {
             self.settle(index, number, offset, Observation::Listed(listing));
         }
@@ -281,11 +299,18 @@ impl<'a, N: Network> Worker<'a, N> {
     fn take_text(&mut self, index: LaneIndex, (number, offset, name): (u32, u8, u8), outcome: &Outcome) {
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.in_flight -= 1;
-        let mut listing = lane
+        let (doubts, mut listing) = lane
             .texts
             .remove(&(number, offset))
             .expect("it was put there when the text was asked for");
         let column = lane.column;
+        if doubts != lane.doubts {
+            match lane.standing {
+                Standing::Good if self.stopping.is_none() => self.put_back(index, number, offset),
+                _ => self.settle(index, number, offset, Observation::Unknown(Cause::Cancelled)),
+            }
+            return;
+        }
         if let End::Reply(reply) = &outcome.end
             && let Some(message) = reply.message.as_deref()
         {
