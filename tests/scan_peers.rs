@@ -80,6 +80,8 @@ fn scan(resolver: &str, more: &[&str]) -> (BTreeMap<String, Vec<String>>, Value)
             "--only-catalogue",
             "--rate",
             "0",
+            "--stages",
+            "none",
         ])
         .args(["--resolver", resolver, "--catalogue"])
         .arg(&file)

@@ -2,16 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::commands::smtp_out::MailHost;
 use super::help;
 use super::options::{
     AskOptions, CatalogueOptions, ExitOptions, KeyOptions, LabOptions, ListFormat, ListOptions, OutputOptions,
     PaceOptions, PathOptions, StageOptions, TalkOptions, TargetOptions, TextFormat,
 };
-use super::values::{DomainName, loopback};
+use super::values::{DomainName, loopback, seconds};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -46,7 +48,7 @@ pub(crate) enum Command {
     Audit(Box<AuditArgs>),
 
     /// Show what a scan would ask of whom, and how long it would take; sends nothing
-    #[command(after_help = help::PLAN, hide = true)] // shown when it is built, as are the stages below
+    #[command(after_help = help::PLAN, hide = true)] // shown when it is built
     Plan(Box<PlanArgs>),
 
     /// The catalogue of lists: show it, check it, lint and import files
@@ -54,28 +56,32 @@ pub(crate) enum Command {
     Lists(ListsArgs),
 
     /// The names of addresses, and whether they lead back (PTR, iprev)
-    #[command(hide = true)]
+    #[command(after_help = help::RDNS)]
     Rdns(AddressArgs),
 
     /// Where mail for domains goes (MX)
-    #[command(hide = true)]
+    #[command(after_help = help::MX)]
     Mx(DomainArgs),
 
     /// Whether a sender policy lets an address send (SPF, RFC 7208)
-    #[command(after_help = help::SPF, hide = true)]
+    #[command(after_help = help::SPF)]
     Spf(SpfArgs),
 
     /// The signing keys of domains (DKIM, RFC 6376)
-    #[command(hide = true)]
+    #[command(after_help = help::DKIM)]
     Dkim(DkimArgs),
 
     /// What domains ask receivers to do (DMARC)
-    #[command(hide = true)]
+    #[command(after_help = help::DMARC)]
     Dmarc(DomainArgs),
 
-    /// Which network announces addresses (origin AS)
-    #[command(hide = true)]
+    /// Which network announces addresses (origin AS), and who takes complaints
+    #[command(after_help = help::ASN)]
     Asn(AddressArgs),
+
+    /// Can this machine reach port 25 outside? Asked of hosts you name, or of some that take mail for very many
+    #[command(after_help = help::SMTP_OUT)]
+    SmtpOut(SmtpOutArgs),
 
     /// Serve the embedded world of good, dead, lying and hostile lists on loopback, until stopped
     #[command(after_help = help::LAB)]
@@ -297,10 +303,26 @@ pub(crate) struct DkimArgs {
 pub(crate) struct StageArgs {
     #[command(flatten)]
     pub(crate) path: PathOptions,
+    /// Ask the embedded world inside this process: nothing leaves the machine
+    #[arg(long, conflicts_with_all = ["resolver", "route"], help_heading = "Servers")]
+    pub(crate) lab: bool,
     #[command(flatten)]
     pub(crate) ask: AskOptions,
     #[command(flatten)]
     pub(crate) format: TextFormat,
+}
+
+/// `smtp-out`.
+#[derive(Debug, Args)]
+pub(crate) struct SmtpOutArgs {
+    /// Mail servers to try, port 25 unless given [default: some that take mail for very many]
+    #[arg(value_name = "HOST[:PORT]")]
+    pub(crate) hosts: Vec<MailHost>,
+    /// How long to wait for a server, in seconds; fractions too
+    #[arg(long, value_name = "SECS", default_value = "10", value_parser = seconds)]
+    pub(crate) wait: Duration,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
 }
 
 /// `lab`.

@@ -7,9 +7,10 @@ use anyhow::{Context, bail};
 use reputon::dnsxl::{Catalogue, Key};
 use reputon::lab::{CATALOGUE, CATALOGUE_BAD};
 use reputon::plan::Keys;
+use reputon::stages::{self, Stage, Stages};
 use reputon::wire::Name;
 
-use super::options::{CatalogueOptions, KeyOptions, PathOptions};
+use super::options::{CatalogueOptions, KeyOptions, PathOptions, StageOptions};
 
 /// Where the system names its resolvers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -104,4 +105,20 @@ pub(crate) fn keys(options: &KeyOptions, catalogue: &Catalogue) -> anyhow::Resul
         keys.insert(typed.operator.clone(), key);
     }
     Ok(keys)
+}
+
+/// The stages that were chosen.
+pub(crate) fn stages(options: &StageOptions) -> Stages {
+    match options.smtp {
+        true => options.stages.0.with(Stage::Smtp),
+        false => options.stages.0,
+    }
+}
+
+/// What the stages are told.
+pub(crate) fn stage_options(options: &StageOptions) -> stages::StageOptions {
+    stages::StageOptions {
+        dkim_selectors: options.dkim_selector.clone(),
+        ..stages::StageOptions::default()
+    }
 }

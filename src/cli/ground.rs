@@ -120,5 +120,7 @@ pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result
         skip_health: args.pace.skip_health,
         seed: args.pace.seed.unwrap_or_else(rand::random),
         max_time: args.pace.max_time.map(Span::from),
+        stages: build::stages(&args.stages),
+        stage_options: build::stage_options(&args.stages),
     })
 }

@@ -133,12 +133,83 @@ Exit status:
   0    every list that was asked works
   3    one at least does not, or none could be asked
   2    usage, configuration or I/O error";
+/// The exit status of commands that ask one thing.
+macro_rules! known_or_not {
+    () => {
+        "\nExit status: 0 all is known, 3 something is not, 2 error."
+    };
+}
+
+/// Behind the help of `rdns`.
+pub(crate) const RDNS: &str = concat!(
+    "\
+Examples:
+  reputon rdns 192.0.2.7 2001:db8::7
+  reputon rdns 192.0.2.7 --format json --resolver 192.0.2.53
+  reputon rdns 203.0.113.25 --lab                  ask the embedded world
+",
+    known_or_not!()
+);
+
+/// Behind the help of `mx`.
+pub(crate) const MX: &str = concat!(
+    "\
+Examples:
+  reputon mx example.org
+  reputon mx example.org --format json
+",
+    known_or_not!()
+);
 
 /// Behind the help of `spf`.
 pub(crate) const SPF: &str = "\
 Examples:
   reputon spf --ip 192.0.2.7 --mail-from user@example.org --helo mail.example.org
-  reputon spf --ip 2001:db8::7 --helo mail.example.org --format json";
+  reputon spf --ip 2001:db8::7 --helo mail.example.org --format json
+
+Exit status: 0 there is a result, whichever of the seven it is; 3 the resolver is not to be believed; 2 error.";
+
+/// Behind the help of `dkim`.
+pub(crate) const DKIM: &str = concat!(
+    "\
+Examples:
+  reputon dkim example.org --dkim-selector s2026
+  reputon dkim example.org                         selectors that large senders use: guesses
+",
+    known_or_not!()
+);
+
+/// Behind the help of `dmarc`.
+pub(crate) const DMARC: &str = concat!(
+    "\
+Examples:
+  reputon dmarc example.org mail.example.org
+  reputon dmarc example.org --format json
+",
+    known_or_not!()
+);
+
+/// Behind the help of `asn`.
+pub(crate) const ASN: &str = concat!(
+    "\
+Examples:
+  reputon asn 192.0.2.7
+  reputon asn 192.0.2.7 --format json
+",
+    known_or_not!()
+);
+
+/// Behind the help of `smtp-out`.
+pub(crate) const SMTP_OUT: &str = "\
+Connects to one host after another until one greets, and leaves with QUIT. No mail is sent.
+Without a host: gmail-smtp-in.l.google.com, mx1.mail.icloud.com, mx-aol.mail.gm0.yahoodns.net.
+
+Examples:
+  reputon smtp-out
+  reputon smtp-out mx.example.org
+  reputon smtp-out 192.0.2.25:25 --format json
+
+Exit status: 0 port 25 can be reached, 1 it cannot, 2 error, 3 no host could be tried.";
 
 /// Behind the help of `lab`.
 pub(crate) const LAB: &str = "\

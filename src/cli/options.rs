@@ -90,16 +90,17 @@ pub(crate) struct LabOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Stages")]
 pub(crate) struct StageOptions {
-    /// What to look at beside the lists: rdns, mx, spf, dkim, dmarc, asn, abuse, smtp, or none
-    #[arg(long, value_name = "STAGES", default_value = "none", hide = true)]
+    /// What to look at beside the lists: rdns, mx, spf, dkim, dmarc, mta-sts, tls-rpt, bimi, asn, abuse, smtp; all (but
+    /// smtp), or none
+    #[arg(long, value_name = "STAGES", default_value = "all")]
     pub(crate) stages: StageList,
 
-    /// A DKIM selector to look for; repeatable
-    #[arg(long, value_name = "NAME", hide = true)]
+    /// A DKIM selector that the domains sign with, beside common ones; repeatable
+    #[arg(long, value_name = "NAME")]
     pub(crate) dkim_selector: Vec<String>,
 
-    /// Connect to port 25 of mail servers to read their banner; never done unless asked for
-    #[arg(long, hide = true)]
+    /// Connect to port 25 of addresses to read their banner; never done unless asked for
+    #[arg(long)]
     pub(crate) smtp: bool,
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
-use clap::{Arg, Command, ValueEnum};
+use clap::{Arg, Command};
 
+use reputon::stages::{Stages, UnknownStage};
 use reputon::targets::{Domain, Target};
 use reputon::wire::Name;
 
@@ -151,42 +152,24 @@ impl FromStr for DomainName {
     }
 }
 
-/// What is looked at beside the lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Stage {
-    Rdns,
-    Mx,
-    Spf,
-    Dkim,
-    Dmarc,
-    Asn,
-    Abuse,
-    Smtp,
-}
-
-/// Stages separated by commas, or `none`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StageList(pub(crate) Vec<Stage>);
+/// Stages separated by commas, `all`, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StageList(pub(crate) Stages);
 
 impl FromStr for StageList {
     type Err = String;
 
     fn from_str(text: &str) -> Result<StageList, String> {
-        if text == "none" {
-            return Ok(StageList(Vec::new()));
+        let mut words = text.split(',').map(str::trim);
+        if text.contains(',') && words.clone().any(|word| word == "none") {
+            return Err("none stands alone".into());
         }
-        let mut stages = Vec::new();
-        for word in text.split(',').map(str::trim) {
-            if word == "none" {
-                return Err("none stands alone".into());
-            }
-            let stage = Stage::from_str(word, false)
-                .map_err(|_| format!("no stage {word:?}: rdns, mx, spf, dkim, dmarc, asn, abuse, smtp, or none"))?;
-            if !stages.contains(&stage) {
-                stages.push(stage);
-            }
+        if words.any(str::is_empty) {
+            return Err("a stage, or several with commas between them".into());
         }
-        Ok(StageList(stages))
+        text.parse()
+            .map(StageList)
+            .map_err(|error: UnknownStage| error.to_string())
     }
 }
 
@@ -299,6 +282,8 @@ pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
 
 #[cfg(test)]
 mod tests {
+    use reputon::stages::Stage;
+
     use super::*;
 
     #[test]
@@ -372,8 +357,10 @@ mod tests {
 
     #[test]
     fn stages_are_known_once_and_none_stands_alone() {
-        assert_eq!("mx,spf,mx".parse(), Ok(StageList(vec![Stage::Mx, Stage::Spf])));
-        assert_eq!("none".parse(), Ok(StageList(Vec::new())));
+        let both = Stages::NONE.with(Stage::Mx).with(Stage::Spf);
+        assert_eq!("mx,spf,mx".parse(), Ok(StageList(both)));
+        assert_eq!("none".parse(), Ok(StageList(Stages::NONE)));
+        assert_eq!("all".parse(), Ok(StageList(Stages::default())));
         for text in ["", "mx,", "mx,none", "ptr"] {
             assert!(text.parse::<StageList>().is_err(), "{text}");
         }

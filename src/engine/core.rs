@@ -79,6 +79,8 @@ pub(super) struct RouteState {
     pub(super) paths: Vec<PathIndex>,
     pub(super) zone_octets: usize,
     pub(super) pace: Option<Pace>,
+    /// Names of many zones go this way; see `general`.
+    pub(super) general: bool,
     pub(super) counters: RouteCounters,
 }
 
@@ -145,6 +147,7 @@ impl Engine {
             paths,
             zone_octets: options.zone_octets,
             pace: options.pace,
+            general: false,
             counters: RouteCounters::default(),
         });
         route

@@ -23,6 +23,7 @@ mod breaker;
 mod bucket;
 mod core;
 mod counters;
+mod general;
 mod ids;
 mod path;
 mod receive;

@@ -140,7 +140,8 @@ impl Engine {
                 }
             }
         }
-        let keep = header.answers > 0 || self.slots[index].probe;
+        let (route, probe) = (self.slots[index].route, self.slots[index].probe);
+        let keep = header.answers > 0 || probe || self.route(route).general;
         let reply = Reply {
             rcode: header.rcode,
             authoritative: header.authoritative,

@@ -25,6 +25,8 @@ pub(super) struct Window {
     size: f32,
     threshold: f32,
     max: f32,
+    /// It is never made smaller than this.
+    floor: f32,
     in_flight: u32,
     answered: u32,
     lost: u32,
@@ -39,11 +41,18 @@ impl Window {
             size: WINDOW_START.min(max) as f32,
             threshold: max as f32,
             max: max as f32,
+            floor: 1.0,
             in_flight: 0,
             answered: 0,
             lost: 0,
             decreased: None,
         }
+    }
+
+    /// Keeps it from being made smaller than `floor`, because loss has another cause there.
+    pub(super) fn keep_above(&mut self, floor: u32) {
+        self.floor = (floor.max(1) as f32).min(self.max);
+        self.size = self.size.max(self.floor);
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -101,7 +110,7 @@ impl Window {
     /// Starts again from the beginning, as after a silence: that was no congestion.
     pub(super) fn restart(&mut self) {
         self.threshold = (self.max / 2.0).max(2.0);
-        self.size = (WINDOW_START as f32).min(self.max);
+        self.size = (WINDOW_START as f32).min(self.max).max(self.floor);
         (self.answered, self.lost) = (0, 0);
     }
 
@@ -121,7 +130,7 @@ impl Window {
     }
 
     fn decrease(&mut self) {
-        self.size = (self.size / 2.0).max(1.0);
+        self.size = (self.size / 2.0).max(self.floor);
         self.threshold = self.size.max(2.0);
         (self.answered, self.lost) = (0, 0);
     }

@@ -9,6 +9,7 @@ use crate::dossier::is_open;
 use crate::exchange::Ask;
 use crate::wire::Rtype;
 
+use super::explain::is_told;
 use super::lane::Standing;
 use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
@@ -95,6 +96,7 @@ impl<N: Network> Worker<'_, N> {
             open.kept = !recalled.is_empty() && observations.clone().all(|one| !is_open(&one.observation));
             let told = recalled.into_iter().map(|dossier| (dossier.stages, dossier.findings));
             open.recalled = told.collect();
+            open.kept &= !self.explainer.is_wanted() || open.recalled.iter().all(is_told);
         }
         opened
     }

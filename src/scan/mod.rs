@@ -5,7 +5,7 @@
 //! plan ─▶ window (open tiles) ─▶ lanes (list × kind: health, cursor, controls) ─▶ engine ⇄ network
 //!              ▲                                                                    │
 //!              └────────────── observations ◀── interpretation ◀── outcomes ◀───────┘
-//! tile complete ─▶ dossiers ─▶ Receiver
+//! tile complete ─▶ explained by the stages (futures over lookups ⇄ engine) ─▶ dossiers ─▶ Receiver
 //! ```
 //!
 //! Bounds: [`window::TILES_MAX`] tiles are open at a time, a tile opens only while the oldest one is near, the engine's slots
@@ -14,23 +14,31 @@
 //! again or unknown. A stop request cancels what is open, confirms what it can within [`worker::GRACE`], and reports.
 
 mod budget;
+mod driver;
 mod examine;
+mod explain;
 mod fill;
 mod health;
+mod inquiry;
 mod lane;
+mod lookups;
 mod network;
+mod pump;
 mod resolvers;
 mod run;
+mod tasks;
 mod ticket;
 mod window;
 mod worker;
 
 pub use examine::{Entry, ExamineReport, ExamineStep, Examined, Finding};
+pub use inquiry::{Inquired, Inquiry};
 pub use network::{Network, RealNetwork};
 pub use resolvers::{Server, ServerKind};
 pub use run::{
     ListReport, Memory, Order, Progress, Receiver, RunReport, Scan, ScanError, ScanOptions, Snapshot, Stop, StopReason,
     Trouble,
 };
+pub use tasks::Work;
 pub use window::TILES_MAX;
 pub use worker::GRACE;

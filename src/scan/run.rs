@@ -14,10 +14,12 @@ use crate::dossier::{Dossier, Journal, NoJournal};
 use crate::engine::{Counters, Engine, EngineOptions, RouteOptions};
 use crate::exchange::{Route, Upstream};
 use crate::plan::{Ledger, Plan, RunLedger, Treatment};
+use crate::stages::{StageOptions, Stages};
 use crate::targets::Kind;
 use crate::wire::Name;
 
 use super::budget::Budget;
+use super::explain::{Explainer, open_ways};
 use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::resolvers::{Check, Checked, Doors, Server, ServerKind};
@@ -56,6 +58,10 @@ pub struct ScanOptions {
     pub seed: u64,
     /// When to stop, counted from the start.
     pub max_time: Option<Span>,
+    /// What is looked at beside the lists.
+    pub stages: Stages,
+    /// How.
+    pub stage_options: StageOptions,
 }
 
 impl Default for ScanOptions {
@@ -73,6 +79,8 @@ impl Default for ScanOptions {
             skip_health: false,
             seed: 0,
             max_time: None,
+            stages: Stages::NONE,
+            stage_options: StageOptions::default(),
         }
     }
 }
@@ -222,8 +230,10 @@ pub struct RunReport {
     pub shared: u64,
     /// Learnt from zone data on disk.
     pub local: u64,
-    /// Queries asked.
+    /// Queries asked, those of the stages included.
     pub asked: u64,
+    /// Of these: of the stages.
+    pub lookups: u64,
     /// Targets that were not reached before the run was stopped.
     pub unreached: u64,
     /// What is wrong with the resolvers, and the mend.
@@ -342,6 +352,7 @@ impl Scan<'_> {
             engine,
             rng,
             window: Window::new(self.plan),
+            explainer: Explainer::new(self.options.stages, &self.options.stage_options),
             lanes: Vec::new(),
             checks: Vec::new(),
             budgets: Default::default(),
@@ -453,6 +464,10 @@ impl Scan<'_> {
                 upstream.map_err(|error| ScanError::Socket(*address, error))?,
             ));
         }
+        if worker.explainer.is_wanted() {
+            let ways = open_ways(&mut worker.engine, resolvers, &routed);
+            worker.explainer.open(ways)?;
+        }
         let mut paces = std::collections::BTreeMap::new();
         for (column, list) in self.plan.columns.iter().enumerate() {
             let Ok(questions) = &list.questions else { continue };
@@ -558,7 +573,8 @@ impl Scan<'_> {
                 .map(|list| list.listed + list.not_listed + list.unknown)
                 .sum(),
             answered: lists.iter().map(|list| list.listed + list.not_listed).sum(),
-            asked: lists.iter().map(|list| list.asked).sum(),
+            asked: lists.iter().map(|list| list.asked).sum::<u64>() + worker.explainer.asked(),
+            lookups: worker.explainer.asked(),
             lists,
             unreached: worker.unreached,
             resolver_faults,

@@ -27,6 +27,8 @@ pub(super) enum Purpose {
     Probe { lane: LaneIndex, round: u32, number: u8 },
     /// A check of a resolver, by its number.
     Check { server: u16, number: u8 },
+    /// A question of the stages, by its number.
+    Lookup { number: u32 },
 }
 
 impl Purpose {
@@ -49,6 +51,7 @@ impl Purpose {
             } => pack(1, lane.0, tile, offset, name),
             Purpose::Probe { lane, round, number } => pack(2, lane.0, round, number, 0),
             Purpose::Check { server, number } => pack(3, server, 0, number, 0),
+            Purpose::Lookup { number } => pack(4, 0, number, 0, 0),
         }
     }
 
@@ -75,10 +78,11 @@ impl Purpose {
                 round: middle,
                 number: low,
             },
-            _ => Purpose::Check {
+            3 => Purpose::Check {
                 server: lane.0,
                 number: low,
             },
+            _ => Purpose::Lookup { number: middle },
         }
     }
 }
@@ -109,6 +113,7 @@ mod tests {
                 number: 9,
             },
             Purpose::Check { server: 5, number: 1 },
+            Purpose::Lookup { number: u32::MAX },
         ] {
             assert_eq!(Purpose::of(purpose.ticket()), purpose);
         }

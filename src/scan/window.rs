@@ -146,11 +146,6 @@ impl<'a> Window<'a> {
         self.tiles.get_mut(place as usize)
     }
 
-    /// All tiles that are held and not done.
-    pub(super) fn open_tiles(&mut self) -> impl Iterator<Item = &mut OpenTile<'a>> {
-        self.tiles.iter_mut().filter(|tile| !tile.done)
-    }
-
     /// All tiles of a kind that are held and not done, with their numbers.
     pub(super) fn open_of(&mut self, kind: Kind) -> impl Iterator<Item = (u32, &mut OpenTile<'a>)> {
         let numbered = (self.first..).zip(&mut self.tiles);

@@ -13,12 +13,15 @@ use crate::dossier::{Dossier, Journal, Observed, Tile, is_open};
 use crate::engine::Engine;
 use crate::exchange::{Ask, End, Outcome, Unsent};
 use crate::plan::{Ledger, Plan};
+use crate::stages::Explained;
 use crate::targets::{Kind, special_use};
 use crate::wire::{Rcode, Rtype, decode};
 
 use super::budget::Budget;
+use super::explain::Explainer;
 use super::lane::{Lane, Standing};
 use super::network::Network;
+use super::pump;
 use super::resolvers::Check;
 use super::run::{Order, Progress, Receiver, ScanOptions, Snapshot, Stop, StopReason, Trouble};
 use super::ticket::{LaneIndex, Purpose};
@@ -44,6 +47,7 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) engine: Engine,
     pub(super) rng: StdRng,
     pub(super) window: Window<'a>,
+    pub(super) explainer: Explainer,
     pub(super) lanes: Vec<Lane>,
     pub(super) checks: Vec<Check>,
     pub(super) budgets: BTreeMap<OperatorIndex, Budget>,
@@ -90,6 +94,7 @@ impl<'a, N: Network> Worker<'a, N> {
             let received = self.turn(now, &mut batch);
             self.control_lanes(now);
             self.fill(now);
+            self.explainer.advance(now, &mut self.engine, &mut self.window);
             self.hand_out(now, receiver)?;
             self.journal_due = self.journal.turn(now);
             if self.window.is_finished() {
@@ -102,7 +107,7 @@ impl<'a, N: Network> Worker<'a, N> {
             // not worth a turn: they would come, and go out again, one by one.
             let gathers = self.network.gathers();
             let few = if gathers { GATHER_BELOW } else { 1 };
-            if received < few && sent <= received {
+            if received < few && sent <= received && !self.explainer.is_busy() {
                 self.wait();
                 if gathers {
                     self.network.gather();
@@ -117,13 +122,7 @@ impl<'a, N: Network> Worker<'a, N> {
 
     /// Takes what has come: packets, TCP, time-outs, and the outcomes of all that. Returns the packets.
     pub(super) fn turn(&mut self, now: Instant, batch: &mut Batch) -> usize {
-        let engine = &mut self.engine;
-        let received = self.network.receive(&mut |datagram| engine.receive(now, datagram));
-        while let Some((key, result)) = self.network.poll_tcp() {
-            let result = result.as_deref().map_err(|failure| *failure);
-            engine.receive_tcp(now, key, result);
-        }
-        engine.handle_timeout(now);
+        let received = pump::receive(&mut self.engine, self.network, now);
         while let Some(outcome) = self.engine.poll_outcome() {
             self.take(now, &outcome);
         }
@@ -133,27 +132,7 @@ impl<'a, N: Network> Worker<'a, N> {
 
     /// Sends what may be sent; returns how much that was.
     pub(super) fn transmit(&mut self, now: Instant, batch: &mut Batch) -> usize {
-        let mut sent = 0;
-        loop {
-            batch.clear();
-            self.engine.poll_transmit(now, batch);
-            if batch.is_empty() {
-                break;
-            }
-            sent += batch.as_slice().len();
-            self.network.send(batch);
-            if !batch.is_full() {
-                break;
-            }
-        }
-        while let Some(query) = self.engine.poll_tcp(now) {
-            sent += 1;
-            if let Err(key) = self.network.ask_tcp(query) {
-                self.engine
-                    .receive_tcp(now, key, Err(crate::datagram::TcpFailure::Broken));
-            }
-        }
-        sent
+        pump::transmit(&mut self.engine, self.network, now, batch)
     }
 
     /// Waits for packets, or for the next thing that is due by time.
@@ -163,6 +142,7 @@ impl<'a, N: Network> Worker<'a, N> {
             self.engine.poll_timeout(),
             self.next_examination(),
             self.journal_due,
+            self.explainer.next_due(),
             deadline,
         ];
         let until = moments.into_iter().flatten().min().unwrap_or(Instant::FAR);
@@ -185,6 +165,7 @@ impl<'a, N: Network> Worker<'a, N> {
             } => self.take_text(lane, (tile, offset, name), outcome),
             Purpose::Probe { lane, round, number } => self.take_probe(now, lane, round, number, outcome),
             Purpose::Check { server, number } => self.checks[usize::from(server)].take(number, outcome),
+            Purpose::Lookup { number } => self.explainer.take(now, number, outcome),
         }
     }
 
@@ -336,13 +317,16 @@ impl<'a, N: Network> Worker<'a, N> {
         let plan = self.plan;
         let counts = &mut self.counts;
         let (done, listed) = (&mut self.done_targets, &mut self.listed_targets);
-        for open in self.window.open_tiles() {
-            if !open.tile.is_complete() || waits && !open.kept {
+        let ordered = receiver.wants_input_order();
+        for number in self.window.first()..self.window.end() {
+            let open = self.window.get(number).expect("between first and end");
+            if open.done || !open.tile.is_complete() || waits && !open.kept || !self.explainer.is_explained(number) {
                 continue;
             }
             open.done = true;
             for offset in 0..open.chunk.len() {
-                let dossier = dossier(plan, open, offset);
+                let explained = self.explainer.explained(open, offset, !ordered);
+                let dossier = dossier(plan, open, offset, explained);
                 *done += 1;
                 *listed += u64::from(count(counts, &dossier));
                 if !open.kept {
@@ -354,12 +338,16 @@ impl<'a, N: Network> Worker<'a, N> {
                 self.journal.close(now, open.number);
             }
         }
-        while let Some(closed) = self.window.pop_done() {
-            if receiver.wants_input_order() {
+        loop {
+            let number = self.window.first();
+            let Some(closed) = self.window.pop_done() else { break };
+            if ordered {
                 for offset in 0..closed.chunk.len() {
-                    receiver.take(&dossier(plan, &closed, offset), Order::Input)?;
+                    let explained = self.explainer.explained(&closed, offset, true);
+                    receiver.take(&dossier(plan, &closed, offset, explained), Order::Input)?;
                 }
             }
+            self.explainer.forget(number);
         }
         Ok(())
     }
@@ -411,6 +399,7 @@ impl<'a, N: Network> Worker<'a, N> {
     /// Cancels what is open. What was heard is confirmed by a last control of each list, if that answers in time.
     fn stop(&mut self, now: Instant) {
         self.window.close();
+        self.explainer.stop();
         self.engine.cancel_all(now);
         while let Some(outcome) = self.engine.poll_outcome() {
             self.take(now, &outcome);
@@ -531,7 +520,7 @@ pub(super) fn restore(tile: &mut Tile, recalled: &[Dossier]) {
 }
 
 /// Makes the dossier of a target of a complete tile.
-fn dossier(plan: &Plan<'_>, open: &OpenTile<'_>, offset: usize) -> Dossier {
+fn dossier(plan: &Plan<'_>, open: &OpenTile<'_>, offset: usize, (stages, findings): Explained) -> Dossier {
     let target = open.target(offset);
     let observations = plan.columns.iter().enumerate().map(|(column, list)| {
         let (observation, how) = open.tile.observation(column, offset);
@@ -541,7 +530,6 @@ fn dossier(plan: &Plan<'_>, open: &OpenTile<'_>, offset: usize) -> Dossier {
             how,
         }
     });
-    let (stages, findings) = open.recalled.get(offset).cloned().unwrap_or_default();
     Dossier {
         special_use: special_use(&target),
         observations: observations.collect(),

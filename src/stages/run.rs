@@ -1,8 +1,8 @@
 //! All stages of one target: which ones apply to its kind, asked together, their records and findings in a fixed order.
 //!
 //! ```text
-//! address → rdns, asn, abuse, smtp → domain of its name → mx, dmarc, …   (findings with `via`)
-//! domain  → mx, dkim, dmarc, mta-sts, tls-rpt, bimi
+//! address → rdns, asn, abuse, smtp → domain of its name → mx, spf (does it let the address send?), dmarc   (findings with `via`)
+//! domain  → mx, spf (is the policy sound?), dkim, dmarc, mta-sts, tls-rpt, bimi
 //! ```
 //!
 //! What is found through the name of an address concerns a related domain, not the address: its findings carry `via`.
@@ -19,7 +19,7 @@ use super::ask::together;
 use super::finding::Finding;
 use super::policies::{Kind, published};
 use super::rdns::Rdns;
-use super::{abuse, asn, dkim, dmarc, mx, rdns, smtp};
+use super::{abuse, asn, dkim, dmarc, mx, rdns, smtp, spf};
 use crate::exchange::Resolver;
 use crate::targets::Target;
 use crate::wire::Name;
@@ -72,7 +72,7 @@ impl Stage {
         match self {
             Stage::Rdns => rdns::STAGE,
             Stage::Mx => mx::STAGE,
-            Stage::Spf => "spf",
+            Stage::Spf => spf::STAGE,
             Stage::Dkim => dkim::STAGE,
             Stage::Dmarc => dmarc::STAGE,
             Stage::MtaSts => Kind::MtaSts.stage(),
@@ -191,7 +191,7 @@ pub async fn explain(resolver: &dyn Resolver, target: &Target, which: Stages, op
         options,
     };
     let mut parts = match target {
-        Target::Domain(domain) => run.domain(domain.to_name(), None, true).await,
+        Target::Domain(domain) => run.domain(domain.to_name(), None).await,
         Target::Ip4(_) | Target::Ip6(_) => match target.address() {
             Some(address) => run.address(address).await,
             None => Vec::new(),
@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
         let domain = rdns.related_domain().filter(|_| related_wanted);
         let related = async {
             match domain {
-                Some(domain) => self.related(domain, address).await,
+                Some(domain) => self.related(domain, address, rdns.name()).await,
                 None => Vec::new(),
             }
         };
@@ -255,9 +255,10 @@ impl<'a> Run<'a> {
         parts
     }
 
-    async fn related(&self, domain: Name, address: IpAddr) -> Vec<Part> {
+    async fn related(&self, domain: Name, address: IpAddr, name: Option<&Name>) -> Vec<Part> {
         let via = domain.to_string();
-        let mut parts = self.domain(domain, Some(address), false).await;
+        let name = name.unwrap_or(&domain);
+        let mut parts = self.domain(domain.clone(), Some((address, name))).await;
         for finding in parts.iter_mut().flat_map(|part| &mut part.findings) {
             finding.via = Some(via.clone());
         }
@@ -273,15 +274,22 @@ impl<'a> Run<'a> {
         .await
     }
 
-    /// The stages of a domain; those that make no sense for a related one only if it is the target itself.
-    async fn domain(&self, domain: Name, address: Option<IpAddr>, itself: bool) -> Vec<Part> {
+    /// The stages of a domain; those that make no sense for a related one only if it is the target itself. A related one
+    /// comes with the address, and the name of it, that it is related through.
+    async fn domain(&self, domain: Name, address: Option<(IpAddr, &Name)>) -> Vec<Part> {
         let (resolver, options) = (self.resolver, self.options);
         let mut parts = vec![
-            self.part(Stage::Mx, mx::mx(resolver, &domain, address)),
+            self.part(
+                Stage::Mx,
+                mx::mx(resolver, &domain, address.map(|(address, _)| address)),
+            ),
             self.part(Stage::Dmarc, dmarc::dmarc(resolver, &domain)),
         ];
-        if itself {
+        if let Some((address, name)) = address {
+            parts.push(self.part(Stage::Spf, spf::authorisation(resolver, &domain, address, name)));
+        } else {
             let dkim = dkim::dkim(resolver, &domain, &options.dkim_selectors, options.dkim_guess);
+            parts.push(self.part(Stage::Spf, spf::policy(resolver, &domain)));
             parts.push(self.part(Stage::Dkim, dkim));
             parts.push(self.part(Stage::MtaSts, published(resolver, &domain, Kind::MtaSts)));
             parts.push(self.part(Stage::TlsRpt, published(resolver, &domain, Kind::TlsRpt)));
@@ -359,7 +367,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_brings_its_domain_along() {
         let explained = address(&world(), Stages::default()).await;
-        assert_eq!(keys(&explained), ["rdns", "mx", "dmarc", "asn", "abuse"]);
+        assert_eq!(keys(&explained), ["rdns", "mx", "spf", "dmarc", "asn", "abuse"]);
         assert_eq!(explained.0[1].1["includes_target"], true);
         let about_domain = explained.1.iter().filter(|finding| finding.stage == "dmarc");
         assert!(about_domain.clone().count() > 0);
@@ -380,7 +388,10 @@ mod tests {
     #[tokio::test]
     async fn a_domain_has_its_own_stages() {
         let explained = domain(&world(), Stages::default()).await;
-        assert_eq!(keys(&explained), ["mx", "dkim", "dmarc", "mta-sts", "tls-rpt", "bimi"]);
+        assert_eq!(
+            keys(&explained),
+            ["mx", "spf", "dkim", "dmarc", "mta-sts", "tls-rpt", "bimi"]
+        );
         assert!(explained.1.iter().all(|finding| finding.via.is_none()));
     }
 
@@ -400,7 +411,7 @@ mod tests {
         let explained = address(&World::new(), Stages::default()).await;
         assert_eq!(keys(&explained), ["rdns", "asn", "abuse"]);
         let explained = domain(&World::new(), Stages::default()).await;
-        assert_eq!(explained.0.len(), 6);
+        assert_eq!(explained.0.len(), 7);
         assert!(explained.1.iter().all(|finding| !finding.text.is_empty()));
     }
 

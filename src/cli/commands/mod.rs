@@ -5,3 +5,5 @@ pub(super) mod lab;
 pub(super) mod lists;
 pub(super) mod lists_check;
 pub(super) mod scan;
+pub(super) mod smtp_out;
+pub(super) mod stage;

@@ -29,9 +29,6 @@ pub(crate) fn run(args: &ScanArgs, quiet: bool) -> anyhow::Result<u8> {
 /// Scans, for an audit if one is given.
 pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> anyhow::Result<u8> {
     let ground = Ground::read(&args.targets, &args.lists, &args.lab, quiet)?;
-    if !args.stages.stages.0.is_empty() && !quiet {
-        eprintln!("reputon: stages are not part of a scan in this version: the lists alone are asked");
-    }
     if audit.is_some() {
         super::audit::check(&ground.targets)?;
     }

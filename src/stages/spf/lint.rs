@@ -14,10 +14,8 @@ use super::input::policy_name;
 use super::limits::{LOOKUPS_MAX, VOIDS_MAX};
 use super::ranges::SPACE;
 use super::record::{Mechanism, Qualifier, SpfRecord, SyntaxError};
+use super::stage::STAGE;
 use super::walk::{Facts, Visit, Visited, walk};
-
-/// The stage's name in findings.
-const STAGE: &str = "spf";
 
 /// IPv4 addresses from which a policy counts as wide: a /10, a thousandth of the space, more than the largest mail
 /// providers publish. Half the space is an error.

@@ -23,6 +23,7 @@ mod outcome;
 mod parse;
 mod ranges;
 mod record;
+mod stage;
 mod walk;
 
 pub use eval::check_host;
@@ -31,3 +32,4 @@ pub use lint::{LintFinding, SpfReport, lint};
 pub use macros::{MacroString, MacroValues};
 pub use outcome::{Problem, SpfResult, Verdict};
 pub use record::{Directive, DualPrefix, Mechanism, Modifier, Qualifier, SpfRecord, SyntaxError};
+pub use stage::{Authorisation, Policy, STAGE, authorisation, policy};

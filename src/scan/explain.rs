@@ -1,0 +1,263 @@
+//! The stages of a scan: every target of the open tiles is explained, a bounded number at a time, in input order.
+//!
+//! ```text
+//! window ─▶ cursor ─▶ tasks (futures, [`EXPLAINING_MAX`]) ⇄ lookups ⇄ engine
+//!                        └─▶ records and findings of a target ─▶ its dossier, when its tile closes
+//! ```
+//!
+//! Bounds: [`EXPLAINING_MAX`] targets are under way, [`TILES_AHEAD`] tiles hold results, a target has [`PATIENCE`]:
+//! what it asks after that ends as silent, which its stages report as not known. After a stop nothing more is asked; a
+//! target that was not explained by then says so.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+
+use tokio::runtime::Handle;
+
+use crate::clock::{Instant, Span};
+use crate::engine::{Engine, RouteOptions};
+use crate::exchange::{LookupFuture, Outcome, Resolver, Upstream};
+use crate::stages::{Explained, Finding, Stage, StageOptions, Stages, explain};
+use crate::targets::special_use;
+use crate::wire::{Name, Rtype};
+
+use super::driver::Driver;
+use super::lookups::{Lookups, Ways};
+use super::tasks::Tasks;
+use super::window::{OpenTile, Window};
+
+/// Targets that are explained at the same time; each has a few questions out.
+const EXPLAINING_MAX: usize = 512;
+
+/// Tiles from the oldest on whose targets are explained: 4,096 targets of some 5 KB each.
+const TILES_AHEAD: u32 = 16;
+
+/// How long a target may ask questions. RFC 7208 §4.6.4 wants at least 20 seconds for its part.
+pub(super) const PATIENCE: Span = Span::from_secs(60);
+
+/// Rounds of polling in one turn of the worker, so that packets are not kept waiting.
+const ROUNDS_MAX: usize = 4;
+
+/// The code of the finding that says that a target was not explained.
+const CANCELLED: &str = "stages_cancelled";
+
+/// Looks names up for one target, until its time is over.
+pub(super) struct Patient {
+    pub(super) lookups: Rc<Lookups>,
+    pub(super) until: Instant,
+}
+
+impl Resolver for Patient {
+    fn lookup(&self, name: Name, rtype: Rtype) -> LookupFuture<'_> {
+        match self.lookups.now() < self.until {
+            true => self.lookups.lookup(name, rtype),
+            false => Box::pin(std::future::ready(crate::exchange::Lookup::Silent)),
+        }
+    }
+}
+
+/// Opens the ways for lookups: the resolvers, and servers for single zones.
+pub(super) fn open_ways(engine: &mut Engine, resolvers: &[Upstream], routed: &[(Name, Upstream)]) -> Ways {
+    let mut open = |upstreams: Vec<Upstream>| {
+        let route = engine.add_route(RouteOptions {
+            upstreams,
+            zone_octets: 0,
+            pace: None,
+        });
+        engine.generalise(route);
+        route
+    };
+    let mut zones: BTreeMap<String, (Name, Vec<Upstream>)> = BTreeMap::new();
+    for (zone, upstream) in routed {
+        let (_, upstreams) = zones.entry(zone.to_string()).or_insert((zone.clone(), Vec::new()));
+        upstreams.push(*upstream);
+    }
+    Ways {
+        common: (!resolvers.is_empty()).then(|| open(resolvers.to_vec())),
+        zones: zones
+            .into_values()
+            .map(|(zone, upstreams)| (zone, open(upstreams)))
+            .collect(),
+    }
+}
+
+/// The targets of one tile.
+#[derive(Debug)]
+struct Explaining {
+    left: usize,
+    explained: Vec<Option<Explained>>,
+}
+
+/// Explains targets. Without stages it does nothing, and every tile counts as explained.
+pub(super) struct Explainer {
+    which: Stages,
+    options: Rc<StageOptions>,
+    lookups: Rc<Lookups>,
+    ways: Ways,
+    tasks: Tasks<(u32, u8), Explained>,
+    tiles: BTreeMap<u32, Explaining>,
+    /// The next target to begin with: tile and offset.
+    cursor: (u32, usize),
+    driver: Option<Driver>,
+    stopped: bool,
+}
+
+impl Explainer {
+    pub(super) fn new(which: Stages, options: &StageOptions) -> Explainer {
+        Explainer {
+            which,
+            options: Rc::new(options.clone()),
+            lookups: Rc::default(),
+            ways: Ways::default(),
+            tasks: Tasks::new(EXPLAINING_MAX),
+            tiles: BTreeMap::new(),
+            cursor: (0, 0),
+            driver: None,
+            stopped: false,
+        }
+    }
+
+    /// Whether any stage is wanted.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.which.is_empty()
+    }
+
+    /// Makes it ready: says where names are asked, and starts what SMTP needs.
+    ///
+    /// # Errors
+    /// If SMTP is wanted and its thread cannot be started.
+    pub(super) fn open(&mut self, ways: Ways) -> io::Result<()> {
+        self.ways = ways;
+        self.driver = self.which.has(Stage::Smtp).then(Driver::start).transpose()?;
+        Ok(())
+    }
+
+    /// Questions asked so far.
+    pub(super) fn asked(&self) -> u64 {
+        self.lookups.asked()
+    }
+
+    /// Goes on with what can go on: begins with targets, polls those that heard something, hands questions to the engine.
+    pub(super) fn advance(&mut self, now: Instant, engine: &mut Engine, window: &mut Window<'_>) {
+        if self.which.is_empty() || self.stopped {
+            return;
+        }
+        self.lookups.set_now(now);
+        let sockets = self.driver.as_ref().map(Driver::handle);
+        let _guard = sockets.as_ref().map(Handle::enter);
+        for _ in 0..ROUNDS_MAX {
+            self.begin(now, window);
+            let tiles = &mut self.tiles;
+            let polled = self.tasks.poll(|(tile, offset), explained| {
+                let tile = tiles
+                    .get_mut(&tile)
+                    .expect("a tile is held while its targets are explained");
+                tile.explained[usize::from(offset)] = Some(explained);
+                tile.left -= 1;
+            });
+            let submitted = self.lookups.submit(engine, &self.ways);
+            if polled + submitted == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Begins with targets, as far as there is room.
+    fn begin(&mut self, now: Instant, window: &mut Window<'_>) {
+        let end = window.end().min(window.first().saturating_add(TILES_AHEAD));
+        while self.tasks.has_room() {
+            let (number, offset) = self.cursor.max((window.first(), 0));
+            if number >= end {
+                return;
+            }
+            let open = window.get(number).expect("between first and end");
+            let len = open.chunk.len();
+            let tile = self.tiles.entry(number).or_insert_with(|| Explaining {
+                left: len,
+                explained: vec![None; len],
+            });
+            if offset >= len {
+                self.cursor = (number + 1, 0);
+                continue;
+            }
+            self.cursor = (number, offset + 1);
+            let target = open.target(offset);
+            let told = open.recalled.get(offset).filter(|told| is_told(told));
+            if told.is_some() || special_use(&target).is_some() {
+                tile.explained[offset] = told.cloned();
+                tile.left -= 1;
+                continue;
+            }
+            let patient = Patient {
+                lookups: Rc::clone(&self.lookups),
+                until: now + PATIENCE,
+            };
+            let (which, options) = (self.which, Rc::clone(&self.options));
+            let work = async move { explain(&patient, &target, which, &options).await };
+            self.tasks.start((number, offset as u8), Box::pin(work)); // a tile has 256 targets at most
+        }
+    }
+
+    /// Takes the outcome of a question.
+    pub(super) fn take(&mut self, now: Instant, number: u32, outcome: &Outcome) {
+        self.lookups.set_now(now);
+        self.lookups.take(number, outcome);
+    }
+
+    /// Whether there is something to be done at once.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.stopped && self.tasks.is_rung()
+    }
+
+    /// When there is something to be done by time.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.lookups.next_due().filter(|_| self.is_wanted())
+    }
+
+    /// Whether all targets of a tile are explained, as far as they will be.
+    pub(super) fn is_explained(&self, number: u32) -> bool {
+        self.which.is_empty() || self.stopped || self.tiles.get(&number).is_some_and(|tile| tile.left == 0)
+    }
+
+    /// What was found of a target. Taken out if `last`.
+    pub(super) fn explained(&mut self, open: &OpenTile<'_>, offset: usize, last: bool) -> Explained {
+        if self.which.is_empty() {
+            return open.recalled.get(offset).cloned().unwrap_or_default();
+        }
+        if special_use(&open.target(offset)).is_some() {
+            return Explained::default();
+        }
+        let tile = self.tiles.get_mut(&open.number);
+        let explained = match (tile.and_then(|tile| tile.explained.get_mut(offset)), last) {
+            (Some(slot), true) => slot.take(),
+            (Some(slot), false) => slot.clone(),
+            (None, _) => None,
+        };
+        explained.unwrap_or_else(|| (Vec::new(), vec![cancelled()]))
+    }
+
+    /// A tile has left the window.
+    pub(super) fn forget(&mut self, number: u32) {
+        self.tiles.remove(&number);
+    }
+
+    /// Asks nothing more. What is not explained by now will not be.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+        self.lookups.stop();
+        let sockets = self.driver.as_ref().map(Driver::handle);
+        let _guard = sockets.as_ref().map(Handle::enter); // sockets are closed there
+        self.tasks.clear();
+    }
+}
+
+/// Whether an earlier part of the run explained a target, as far as it was to be explained.
+pub(super) fn is_told((_, findings): &Explained) -> bool {
+    findings.iter().all(|finding| finding.code != CANCELLED)
+}
+
+fn cancelled() -> Finding {
+    let text = "the run was stopped before the target's own records were looked at";
+    Finding::info("stages", CANCELLED, text).mend("scan it again")
+}

@@ -1,0 +1,42 @@
+//! Moves packets between an engine and a network: in, out, and over TCP. Whoever drives an engine here uses it.
+
+use crate::clock::Instant;
+use crate::datagram::{Batch, TcpFailure};
+use crate::engine::Engine;
+
+use super::network::Network;
+
+/// Takes what has come, and what time-outs bring; the outcomes wait at the engine. Returns the packets.
+pub(super) fn receive(engine: &mut Engine, network: &mut impl Network, now: Instant) -> usize {
+    let received = network.receive(&mut |datagram| engine.receive(now, datagram));
+    while let Some((key, result)) = network.poll_tcp() {
+        let result = result.as_deref().map_err(|failure| *failure);
+        engine.receive_tcp(now, key, result);
+    }
+    engine.handle_timeout(now);
+    received
+}
+
+/// Sends what may be sent; returns how much that was.
+pub(super) fn transmit(engine: &mut Engine, network: &mut impl Network, now: Instant, batch: &mut Batch) -> usize {
+    let mut sent = 0;
+    loop {
+        batch.clear();
+        engine.poll_transmit(now, batch);
+        if batch.is_empty() {
+            break;
+        }
+        sent += batch.as_slice().len();
+        network.send(batch);
+        if !batch.is_full() {
+            break;
+        }
+    }
+    while let Some(query) = engine.poll_tcp(now) {
+        sent += 1;
+        if let Err(key) = network.ask_tcp(query) {
+            engine.receive_tcp(now, key, Err(TcpFailure::Broken));
+        }
+    }
+    sent
+}
