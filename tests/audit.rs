@@ -73,15 +73,19 @@ fn too_little_known_is_no_verdict() {
 #[test]
 fn every_form_opens_with_the_recommendation() {
     let folder = tempfile::tempdir().expect("a place for temporary files");
-    let markdown = folder.path().join("a.md");
+    let (html, markdown) = (folder.path().join("a.html"), folder.path().join("a.md"));
     audit(&["203.0.113.0/24", "-f", "table", "-o"])
         .arg(&markdown)
+        .arg("-o")
+        .arg(&html)
         .assert()
         .code(1)
         .stdout(predicate::str::starts_with("203.0.113.0/24: reject"))
         .stdout(predicate::str::contains("Hijacked space (DROP)"));
     let markdown = std::fs::read_to_string(markdown).expect("written");
     assert!(markdown.starts_with("# 203.0.113.0/24&#58; reject"), "{markdown}");
+    let html = std::fs::read_to_string(html).expect("written");
+    assert!(html.contains("203.0.113.0/24: reject: do not buy it"));
 }
 
 #[test]

@@ -4,25 +4,48 @@
 //! value, and `escape::visible` has taken controls and bidi marks out before. Links go to removal pages of the catalogue
 //! and to places within the page, never to anything out of an answer.
 //!
-//! The page opens with what is known last, so the listed targets wait in a spool; at most [`TARGETS_MAX`] are shown.
+//! ```text
+//! head (verdict, coverage, audit, maps, removal) · targets, listed ones first · tail (findings, names, lists, run)
+//! ```
+//!
+//! The page opens with what is known last, so the listed targets wait in a spool. Bounds: [`LISTED_OCTETS_MAX`] of listed
+//! targets, [`OTHERS_MAX`] others, which are shown only if they all fit; the maps' are in `heat`.
 
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
 use askama::Template;
+use base64ct::{Base64, Encoding};
 use sha2::{Digest, Sha256};
 
 use crate::dnsxl::Tier;
-use crate::dossier::Severity;
-use crate::verdict::Verdict;
+use crate::verdict::{Advice, Names, Verdict};
 
+use super::audit;
 use super::escape::{is_plain_link, visible};
+use super::found::{self, AllFound};
 use super::heat::{HeatMaps, Map};
-use super::record::{Health, ListRecord, TargetRecord, rfc3339};
+use super::html_target::{TargetPart, class, shown};
+use super::record::{Health, ListRecord, rfc3339};
 use super::sink::{Judged, RunEnd, RunHead, Sink};
 use super::summary::{Summary, Todo, several};
 
-/// Listed targets shown in full: about a MB of page.
-const TARGETS_MAX: u64 = 1_000;
+/// Listed targets are shown up to this size: some 6,000 with two listings each. A page of 8 MB still opens at once.
+const LISTED_OCTETS_MAX: u64 = 5_500_000;
+
+/// Targets that are not listed are shown if there are no more: a /24 and some.
+const OTHERS_MAX: u64 = 300;
+
+/// And no more octets.
+const OTHERS_OCTETS_MAX: usize = 1_000_000;
+
+/// /24s that are named in the line below the title.
+const BLOCKS_NAMED: usize = 4;
+
+/// Up to this many, the maps of /24s are there to see when the page opens.
+const MAPS_OPEN: usize = 16;
+
+/// Domains of names that are shown.
+const DOMAINS_SHOWN: usize = 50;
 
 const STYLE: &str = include_str!("../../templates/report.css");
 const SCRIPT: &str = include_str!("../../templates/report.js");
@@ -31,26 +54,46 @@ const SCRIPT: &str = include_str!("../../templates/report.js");
 #[derive(Template)]
 #[template(path = "head.html")]
 struct Head {
-    targets: String,
+    headline: String,
+    subtitle: String,
+    advice: Option<Advised>,
+    audit_parts: Vec<AuditPart>,
+    finished: String,
     percent: String,
     answered: u64,
     planned: u64,
-    list_count: String,
-    unusable: Vec<String>,
-    verdicts: Vec<(&'static str, u64)>,
-    started: String,
-    finished: String,
-    version: String,
-    catalogue: String,
-    resolvers: String,
+    verdicts: Vec<(&'static str, u64, &'static str)>,
+    tiers: Vec<(&'static str, &'static str, u64, &'static str)>,
+    list_counts: Vec<(&'static str, usize)>,
+    unusable: Vec<(String, String)>,
+    unusable_count: String,
+    sections: Vec<(&'static str, &'static str)>,
+    overviews: Vec<Map>,
+    blocks: Vec<Map>,
+    blocks_left: u64,
+    blocks_open: bool,
+    size: &'static str,
     todo: Vec<(String, Vec<Item>)>,
-    maps: Vec<Map>,
-    maps_left: usize,
-    lists: Vec<ListRow>,
-    queries: Vec<(String, u64)>,
-    listed: u64,
+    chips: Vec<(&'static str, &'static str)>,
     targets_shown: u64,
     targets_left: u64,
+    left_why: &'static str,
+}
+
+/// The recommendation of an audit.
+struct Advised {
+    class: &'static str,
+    headline: String,
+    reasons: Vec<String>,
+}
+
+/// One table of an audit; the flag of a cell says that it is a number.
+struct AuditPart {
+    title: &'static str,
+    sortable: bool,
+    columns: Vec<(&'static str, bool)>,
+    rows: Vec<Vec<(String, bool)>>,
+    note: Option<String>,
 }
 
 /// One thing to do.
@@ -60,8 +103,32 @@ struct Item {
     list: String,
     targets: String,
     how: Option<String>,
-    page: Option<String>,
-    terms: &'static str,
+    /// The first targets with the page for each.
+    named: Vec<(String, Option<String>)>,
+    more: u64,
+    no_page: bool,
+}
+
+/// What the page says behind its targets.
+#[derive(Template)]
+#[template(path = "tail.html")]
+struct Tail {
+    found: Vec<FoundRow>,
+    names: Vec<(String, String)>,
+    domains: Vec<(String, u64, u64, &'static str)>,
+    lists: Vec<ListRow>,
+    run: Vec<(&'static str, String)>,
+    queries: Vec<(String, u64)>,
+}
+
+/// One row of the table of findings.
+struct FoundRow {
+    severity: &'static str,
+    stage: String,
+    text: String,
+    mend: String,
+    targets: u64,
+    which: String,
 }
 
 /// One row of the table of lists.
@@ -69,6 +136,7 @@ struct ListRow {
     id: String,
     operator: String,
     role: &'static str,
+    class: String,
     tier: &'static str,
     health: String,
     asked: u64,
@@ -78,39 +146,23 @@ struct ListRow {
     causes: String,
 }
 
-/// One listed target.
-#[derive(Template)]
-#[template(path = "target.html")]
-struct TargetPart {
-    target: String,
-    class: &'static str,
-    tier: &'static str,
-    rating: String,
-    confidence: String,
-    unknown: u32,
-    entries: Vec<Entry>,
-    findings: Vec<(&'static str, String, String)>,
-}
-
-/// One entry of a listed target.
-struct Entry {
-    list: String,
-    role: &'static str,
-    tier: &'static str,
-    codes: String,
-    meanings: String,
-    reason: String,
-    page: Option<String>,
-}
-
 /// A page.
 #[derive(Debug)]
 pub struct HtmlSink<W: Write, S: Read + Write + Seek> {
     out: W,
+    /// The parts of listed targets.
     spool: BufWriter<S>,
+    spooled: u64,
+    listed_shown: u64,
+    /// The parts of the others, while they are few.
+    others: Vec<u8>,
+    others_kept: u64,
+    others_seen: u64,
     summary: Summary,
+    tiers: [u64; 4],
     maps: HeatMaps,
-    shown: u64,
+    found: AllFound,
+    names: Names,
 }
 
 impl<W: Write, S: Read + Write + Seek> HtmlSink<W, S> {
@@ -119,54 +171,237 @@ impl<W: Write, S: Read + Write + Seek> HtmlSink<W, S> {
         HtmlSink {
             out,
             spool: BufWriter::new(spool),
+            spooled: 0,
+            listed_shown: 0,
+            others: Vec::new(),
+            others_kept: 0,
+            others_seen: 0,
             summary: Summary::default(),
+            tiers: [0; 4],
             maps: HeatMaps::default(),
-            shown: 0,
+            found: AllFound::default(),
+            names: Names::default(),
         }
     }
 
-    fn head(&self, end: &RunEnd<'_>) -> Head {
+    fn show_target(&mut self, judged: &Judged<'_>) -> io::Result<()> {
+        if judged.judgement.verdict == Verdict::Listed {
+            if self.spooled < LISTED_OCTETS_MAX {
+                let part = TargetPart::of(judged).render().map_err(io::Error::other)?;
+                self.spool.write_all(part.as_bytes())?;
+                self.spooled += part.len() as u64;
+                self.listed_shown += 1;
+            }
+            return Ok(());
+        }
+        self.others_seen += 1;
+        if self.others_seen <= OTHERS_MAX && self.others.len() < OTHERS_OCTETS_MAX {
+            TargetPart::of(judged).write_into(&mut self.others)?;
+            self.others_kept += 1;
+        } else {
+            self.others = Vec::new(); // they do not all fit: none is shown
+        }
+        Ok(())
+    }
+
+    fn shows_others(&self) -> bool {
+        self.others_kept == self.others_seen
+    }
+
+    fn head(&mut self, end: &RunEnd<'_>) -> Head {
         let (run, summary) = (end.run, &self.summary);
-        let (maps, maps_left) = self.maps.draw();
-        let listed = summary.with(Verdict::Listed);
+        let drawn = self.maps.draw();
         let percent = if summary.planned == 0 {
             0.0
         } else {
             100.0 * summary.answered as f64 / summary.planned as f64
         };
-        Head {
-            targets: several(summary.targets, "target"),
+        let unusable: Vec<(String, String)> = end
+            .lists
+            .iter()
+            .filter(|list| list.health == Health::Unhealthy)
+            .map(|list| {
+                (
+                    shown(&list.id),
+                    shown(list.cause.as_deref().unwrap_or_default()).replace('_', " "),
+                )
+            })
+            .collect();
+        let others = if self.shows_others() { self.others_seen } else { 0 };
+        let targets_shown = self.listed_shown + others;
+        let todo = by_operator(summary.todo(end.catalogue));
+        let mut head = Head {
+            headline: self.headline(percent),
+            subtitle: self.subtitle(&drawn.overviews),
+            advice: end.audit.map(|audit| Advised {
+                class: advice_class(audit.recommendation),
+                headline: shown(&audit::headline(audit)),
+                reasons: audit.reasons.iter().map(|reason| shown(reason)).collect(),
+            }),
+            audit_parts: end.audit.map(audit_parts).unwrap_or_default(),
+            finished: rfc3339(run.finished),
             percent: format!("{percent:.1}"),
             answered: summary.answered,
             planned: summary.planned,
-            list_count: several(end.lists.len() as u64, "list"),
-            unusable: end
-                .lists
-                .iter()
-                .filter(|list| list.health == Health::Unhealthy)
-                .map(|list| shown(&list.id))
-                .collect(),
             verdicts: Verdict::ALL
                 .iter()
-                .map(|verdict| (word(*verdict), summary.with(*verdict)))
+                .map(|verdict| (word(*verdict), summary.with(*verdict), dot(*verdict)))
                 .collect(),
-            started: rfc3339(run.started),
-            finished: rfc3339(run.finished),
-            version: shown(&run.version),
-            catalogue: shown(&run.catalogue),
-            resolvers: shown(&run.resolvers.join(", ")),
-            todo: by_operator(summary.todo(end.catalogue)),
-            maps,
-            maps_left,
-            lists: self.lists(end),
+            tiers: vec![
+                ("A", "hard", self.tiers[Tier::A as usize], "a"),
+                ("B", "minor", self.tiers[Tier::B as usize], "b"),
+                (
+                    "C",
+                    "policy",
+                    self.tiers[Tier::C as usize] + self.tiers[Tier::W as usize],
+                    "c",
+                ),
+            ],
+            list_counts: list_counts(end.lists),
+            unusable_count: match unusable.len() {
+                1 => "1 list is".into(),
+                number => format!("{number} lists are"),
+            },
+            unusable,
+            sections: Vec::new(),
+            blocks_open: drawn.blocks.len() <= MAPS_OPEN,
+            size: match drawn.blocks.len() {
+                0..=4 => "large",
+                5..=MAPS_OPEN => "medium",
+                _ => "small",
+            },
+            overviews: drawn.overviews,
+            blocks: drawn.blocks,
+            blocks_left: drawn.left,
+            todo,
+            chips: self.chips(),
+            targets_shown,
+            targets_left: summary.targets - targets_shown,
+            left_why: match self.listed_shown == summary.with(Verdict::Listed) {
+                true => "that are not listed are left out",
+                false => "more are left out, so that the page opens quickly",
+            },
+        };
+        head.sections = self.sections(&head);
+        head
+    }
+
+    /// The verdict on the whole run in one sentence.
+    fn headline(&self, percent: f64) -> String {
+        let (targets, listed) = (self.summary.targets, self.summary.with(Verdict::Listed));
+        let unknown = self.summary.with(Verdict::Unknown);
+        match (targets, listed) {
+            (1, 1) => "The target is listed".into(),
+            (_, 1) => format!("1 of {targets} targets is listed"),
+            (_, 2..) => format!("{listed} of {targets} targets are listed"),
+            _ if self.summary.planned == 0 => "There was nothing to ask about".into(),
+            _ if unknown == targets => format!("Too little is known: {percent:.0} % was answered"),
+            (1, _) => "The target is not listed".into(),
+            _ if unknown > 0 => format!("No listing is known, but {unknown} of {targets} targets are unknown"),
+            _ => format!("None of {targets} targets is listed"),
+        }
+    }
+
+    /// What was looked at.
+    fn subtitle(&self, overviews: &[Map]) -> String {
+        let blocks = self.maps.block_count();
+        let mut parts: Vec<String> = match blocks <= BLOCKS_NAMED {
+            true => self.maps.names(BLOCKS_NAMED),
+            false => overviews.iter().map(|map| map.block.clone()).collect(),
+        };
+        if blocks > BLOCKS_NAMED {
+            parts.push(format!("{blocks} blocks of /24"));
+        }
+        let [_, ip6, domains] = self.summary.kinds;
+        if ip6 > 0 {
+            parts.push(several(ip6, "IPv6 address"));
+        }
+        if domains > 0 {
+            parts.push(several(domains, "domain"));
+        }
+        parts.join(" · ")
+    }
+
+    fn chips(&self) -> Vec<(&'static str, &'static str)> {
+        let mut chips = vec![("a", "A"), ("b", "B"), ("c", "C")];
+        chips.retain(|(_, tier)| {
+            let at = ["A", "B", "C"].iter().position(|one| one == tier).unwrap_or_default();
+            self.tiers[at] > 0 || (at == 2 && self.tiers[3] > 0)
+        });
+        if self.shows_others() {
+            let others = [
+                (Verdict::Clean, "o", "clean"),
+                (Verdict::Unknown, "u", "unknown"),
+                (Verdict::SpecialUse, "s", "special use"),
+            ];
+            let there = others
+                .into_iter()
+                .filter(|(verdict, ..)| self.summary.with(*verdict) > 0);
+            chips.extend(there.map(|(_, class, word)| (class, word)));
+        }
+        chips
+    }
+
+    fn sections(&mut self, head: &Head) -> Vec<(&'static str, &'static str)> {
+        let found = !self.found.sorted().is_empty();
+        let named = self.names.addresses > 0;
+        let sections = [
+            (!head.audit_parts.is_empty(), "audit", "Audit"),
+            (!head.blocks.is_empty(), "maps", "Heat maps"),
+            (!head.todo.is_empty(), "todo", "Removal"),
+            (true, "targets", "Targets"),
+            (found, "findings", "Findings"),
+            (named, "names", "Names"),
+            (true, "lists", "Lists"),
+            (true, "run", "The run"),
+        ];
+        let there = sections.into_iter().filter(|(there, ..)| *there);
+        there.map(|(_, anchor, title)| (anchor, title)).collect()
+    }
+
+    fn tail(&mut self, end: &RunEnd<'_>) -> Tail {
+        let lists = self.lists(end);
+        let run = end.run;
+        let named = self.names.addresses > 0;
+        let name_rows = if named {
+            audit::name_facts(&self.names)
+        } else {
+            Vec::new()
+        };
+        Tail {
+            found: self.found.sorted().iter().map(found_row).collect(),
+            names: name_rows
+                .into_iter()
+                .filter_map(|row| <[String; 2]>::try_from(row).ok())
+                .map(|[what, value]| (what, value))
+                .collect(),
+            domains: self
+                .names
+                .domains(DOMAINS_SHOWN)
+                .into_iter()
+                .map(|one| {
+                    let whose = if one.earlier { "earlier tenant" } else { "" };
+                    (shown(&one.domain), one.addresses, one.stale, whose)
+                })
+                .collect(),
+            lists,
+            run: vec![
+                ("Started", rfc3339(run.started)),
+                ("Ended", rfc3339(run.finished)),
+                ("Asked through", shown(&run.resolvers.join(", "))),
+                ("Queries", format!("{}, {} sent again", run.asked, run.retried)),
+                (
+                    "Learnt from others' answers",
+                    format!("{} folded, {} pruned", run.folded, run.pruned),
+                ),
+                ("reputon", shown(&run.version)),
+                ("Catalogue", shown(run.catalogue.get(..16).unwrap_or(&run.catalogue))),
+            ],
             queries: run
                 .queries
                 .iter()
                 .map(|(operator, number)| (shown(operator), *number))
                 .collect(),
-            listed,
-            targets_shown: self.shown,
-            targets_left: listed.saturating_sub(self.shown),
         }
     }
 
@@ -178,16 +413,19 @@ impl<W: Write, S: Read + Write + Seek> HtmlSink<W, S> {
             ListRow {
                 operator: shown(&list.operator),
                 role: list.role,
+                class: list.tier.to_lowercase(),
                 tier: list.tier,
                 health: match &list.cause {
-                    Some(cause) => format!("{}: {}", list.health.as_str(), visible(cause)),
+                    Some(cause) => format!("{}: {}", list.health.as_str(), visible(cause)).replace('_', " "),
                     None => list.health.as_str().to_owned(),
                 },
                 asked: list.asked,
                 listed: list.listed,
                 not_listed: list.not_listed,
                 unknown: list.unknown,
-                causes: causes.map(|(_, _, causes)| causes.clone()).unwrap_or_default(),
+                causes: causes
+                    .map(|(_, _, causes)| causes.replace('_', " "))
+                    .unwrap_or_default(),
                 id,
             }
         };
@@ -202,14 +440,14 @@ impl<W: Write, S: Read + Write + Seek> Sink for HtmlSink<W, S> {
 
     fn target(&mut self, judged: &Judged<'_>) -> io::Result<()> {
         self.summary.add(judged);
-        let part = if self.shown < TARGETS_MAX { part(judged) } else { None };
-        self.maps.add(&judged.dossier.target, judged.judgement, part.is_some());
-        if let Some(part) = part {
-            self.shown += 1;
-            part.write_into(&mut self.spool)?;
-            self.spool.write_all(b"\n")?;
+        self.maps.add(&judged.dossier.target, judged.judgement);
+        self.names.add(judged.dossier);
+        self.found
+            .add(&judged.dossier.target.to_string(), &judged.dossier.findings);
+        if let Some(tier) = judged.judgement.hardest() {
+            self.tiers[tier as usize] += 1;
         }
-        Ok(())
+        self.show_target(judged)
     }
 
     fn finish(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
@@ -219,24 +457,26 @@ impl<W: Write, S: Read + Write + Seek> Sink for HtmlSink<W, S> {
             self.out,
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'; \
-             script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'\">\n\
+             script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"robots\" content=\"noindex\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Reputation report</title>\n\
-             <style>{STYLE}</style>\n</head>\n<body>\n"
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Reputation: "
         )?;
+        let title = askama::filters::escape(&head.headline, askama::filters::Html).map_err(io::Error::other)?;
+        write!(self.out, "{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n")?;
         head.write_into(&mut self.out)?;
-        self.out.write_all(b"\n")?;
         self.spool.flush()?;
         let spool = self.spool.get_mut();
         spool.seek(SeekFrom::Start(0))?;
         io::copy(spool, &mut self.out)?;
-        write!(self.out, "</section>\n<script>{SCRIPT}</script>\n</body>\n</html>\n")?;
+        self.out.write_all(&self.others)?;
+        self.tail(end).write_into(&mut self.out)?;
+        write!(
+            self.out,
+            "\n<footer>Made by reputon. This page asks nobody for anything.</footer>\n<script>{SCRIPT}</script>\n</body>\n\
+             </html>\n"
+        )?;
         self.out.flush()
     }
-}
-
-fn shown(text: &str) -> String {
-    visible(text).into_owned()
 }
 
 fn word(verdict: Verdict) -> &'static str {
@@ -246,11 +486,74 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn class(tier: Tier) -> &'static str {
-    match tier {
-        Tier::A => "a",
-        Tier::B => "b",
-        Tier::C | Tier::W => "c",
+fn dot(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Clean => "o",
+        Verdict::Listed => "listed",
+        Verdict::Unknown => "u",
+        Verdict::SpecialUse => "s",
+    }
+}
+
+fn advice_class(advice: Advice) -> &'static str {
+    match advice {
+        Advice::Reject => "reject",
+        Advice::Caution => "caution",
+        Advice::Fair => "fair",
+        Advice::NoVerdict => "none",
+    }
+}
+
+fn audit_parts(audited: &crate::verdict::Audited) -> Vec<AuditPart> {
+    let parts = audit::parts(audited).into_iter().map(|part| AuditPart {
+        title: part.title,
+        sortable: part.columns.len() > 2,
+        rows: part
+            .rows
+            .iter()
+            .map(|row| {
+                row.iter()
+                    .zip(&part.columns)
+                    .map(|(cell, (_, number))| (shown(cell), *number))
+                    .collect()
+            })
+            .collect(),
+        columns: part.columns,
+        note: part.note.as_deref().map(shown),
+    });
+    parts.collect()
+}
+
+/// How many lists there are, by what became of them.
+fn list_counts(lists: &[ListRecord]) -> Vec<(&'static str, usize)> {
+    let with = |test: &dyn Fn(&ListRecord) -> bool| lists.iter().filter(|list| test(list)).count();
+    let refused = |list: &ListRecord| list.cause.as_deref() == Some("refused");
+    let unhealthy = |list: &ListRecord| list.health == Health::Unhealthy;
+    let unasked = |list: &ListRecord| list.asked == 0 && list.listed + list.not_listed + list.unknown == 0;
+    let counts = [
+        ("in the run", lists.len()),
+        ("healthy", with(&|list| list.health == Health::Healthy)),
+        ("refused us", with(&|list| unhealthy(list) && refused(list))),
+        ("unhealthy", with(&|list| unhealthy(list) && !refused(list))),
+        ("not asked", with(&|list| !unhealthy(list) && unasked(list))),
+    ];
+    counts.into_iter().collect()
+}
+
+fn found_row(one: &found::Found) -> FoundRow {
+    let more = one.targets - one.examples.len() as u64;
+    let which = one.examples.join(", ");
+    FoundRow {
+        severity: found::word(one.severity),
+        stage: one.stage.clone(),
+        text: one.text.clone(),
+        mend: one.mend.clone(),
+        targets: one.targets,
+        which: if more > 0 {
+            format!("{which} and {more} more")
+        } else {
+            which
+        },
     }
 }
 
@@ -258,14 +561,20 @@ fn class(tier: Tier) -> &'static str {
 fn by_operator(todo: Vec<Todo>) -> Vec<(String, Vec<Item>)> {
     let mut gathered: Vec<(String, Vec<Item>)> = Vec::new();
     for todo in todo {
+        let named: Vec<(String, Option<String>)> = todo
+            .first
+            .into_iter()
+            .map(|(target, page)| (target, page.filter(|page| is_plain_link(page))))
+            .collect();
         let item = Item {
             class: class(todo.tier),
             tier: todo.tier.as_str(),
             list: todo.list,
             targets: several(todo.targets, "target"),
             how: todo.how,
-            page: todo.remove.filter(|page| is_plain_link(page)),
-            terms: todo.terms,
+            more: todo.targets - named.len() as u64,
+            no_page: named.iter().all(|(_, page)| page.is_none()),
+            named,
         };
         match gathered.iter_mut().find(|(operator, _)| *operator == todo.operator) {
             Some((_, items)) => items.push(item),
@@ -275,66 +584,9 @@ fn by_operator(todo: Vec<Todo>) -> Vec<(String, Vec<Item>)> {
     gathered
 }
 
-/// A listed target, ready for its template.
-fn part(judged: &Judged<'_>) -> Option<TargetPart> {
-    let (dossier, judgement) = (judged.dossier, judged.judgement);
-    let tier = judgement.hardest()?;
-    let entries = TargetRecord(*judged).listings().map(|listing| {
-        let codes: Vec<String> = listing.codes.iter().map(ToString::to_string).collect();
-        Entry {
-            list: shown(listing.list),
-            role: listing.role,
-            tier: listing.tier,
-            codes: codes.join(" "),
-            meanings: shown(&listing.meanings.join("; ")),
-            reason: shown(listing.reason.unwrap_or_default()),
-            page: listing
-                .remove
-                .filter(|page| is_plain_link(page))
-                .map(|page| page.into_owned()),
-        }
-    });
-    let findings = dossier.findings.iter().map(|finding| {
-        let severity = match finding.severity {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        };
-        (
-            severity,
-            shown(&finding.text),
-            shown(finding.mend.as_deref().unwrap_or_default()),
-        )
-    });
-    Some(TargetPart {
-        target: shown(&dossier.target.to_string()),
-        class: class(tier),
-        tier: tier.as_str(),
-        rating: format!("{:.2}", judgement.rating),
-        confidence: format!("{:.2}", judgement.confidence),
-        unknown: dossier.counts().unknown,
-        entries: entries.collect(),
-        findings: findings.collect(),
-    })
-}
-
 /// The hash that a content policy knows a style or script by: SHA-256 in base64 (CSP Level 3 §2.3.1).
 fn hash(text: &str) -> String {
-    base64(&Sha256::digest(text.as_bytes()))
-}
-
-/// Base64 (RFC 4648 §4).
-fn base64(octets: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in octets.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, octet| group << 8 | u32::from(*octet)) << (8 * (3 - chunk.len()));
-        for at in 0..4 {
-            let letter = LETTERS[(group >> (18 - 6 * at) & 63) as usize]; // six bits
-            text.push(if at <= chunk.len() { letter.into() } else { '=' });
-        }
-    }
-    text
+    Base64::encode_string(&Sha256::digest(text.as_bytes()))
 }
 
 #[cfg(test)]
@@ -342,22 +594,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_that_of_the_rfc() {
-        let vectors = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ];
-        for (plain, coded) in vectors {
-            assert_eq!(base64(plain.as_bytes()), coded); // RFC 4648 §10
-        }
+    fn style_and_script_cannot_end_their_own_element() {
+        assert!(!STYLE.contains("</") && !SCRIPT.contains("</"));
     }
 
     #[test]
-    fn style_and_script_cannot_end_their_own_element() {
-        assert!(!STYLE.contains("</") && !SCRIPT.contains("</"));
+    fn style_and_script_ask_for_nothing() {
+        for text in [STYLE, SCRIPT] {
+            assert!(!text.contains("@import") && !text.contains("fetch(") && !text.contains("XMLHttp"));
+            let mut places = text.split("url(").skip(1);
+            assert!(places.all(|place| place.starts_with('#')), "only into the page itself");
+        }
     }
 }

@@ -15,8 +15,10 @@
 mod audit;
 mod csv;
 mod escape;
+mod found;
 mod heat;
 mod html;
+mod html_target;
 mod json;
 mod markdown;
 mod nagios;

@@ -2,11 +2,12 @@
 //! targets.
 //!
 //! Kept are counters a list, the first [`ROWS_MAX`] listed targets in the order they come, the first [`FINDINGS_MAX`]
-//! findings, and for each list one removal page, filled in for its first listed target. The text in it is already safe
+//! findings, and for each list the first [`FIRST_MAX`] listed targets with their removal pages. The text in it is already safe
 //! to show (see `escape`); a format adds its own escaping on top.
 
 use crate::dnsxl::{Catalogue, Cause, ListIndex, Observation, Role, Tier, Use};
 use crate::dossier::Severity;
+use crate::targets::Kind;
 use crate::verdict::{Verdict, fill_target};
 
 use super::escape::visible;
@@ -18,6 +19,9 @@ pub(super) const ROWS_MAX: usize = 40;
 /// Findings that are shown: what fits beside a screenful of targets.
 pub(super) const FINDINGS_MAX: usize = 20;
 
+/// Targets of a list that are kept with their removal pages.
+const FIRST_MAX: usize = 12;
+
 /// Entries that are shown of one target on its row; the rest is a number.
 pub(super) const ENTRIES_MAX: usize = 12;
 
@@ -28,6 +32,8 @@ pub(super) struct Summary {
     pub(super) targets: u64,
     /// By verdict, in the order of [`Verdict::ALL`].
     pub(super) verdicts: [u64; 4],
+    /// By kind, in the order of [`Kind::ALL`].
+    pub(super) kinds: [u64; Kind::ALL.len()],
     /// Pairs planned and answered.
     pub(super) planned: u64,
     pub(super) answered: u64,
@@ -83,8 +89,8 @@ pub(super) struct PerList {
     pub(super) blocked: u64,
     /// The hardest tier of those entries.
     pub(super) tier: Option<Tier>,
-    /// The removal page for the first of them.
-    pub(super) remove: Option<String>,
+    /// The first of them, with the removal page for each.
+    pub(super) first: Vec<(String, Option<String>)>,
 }
 
 /// What to do about the entries of one list.
@@ -96,6 +102,8 @@ pub(super) struct Todo {
     pub(super) targets: u64,
     /// The removal page, for the first target.
     pub(super) remove: Option<String>,
+    /// The first targets, each with its removal page.
+    pub(super) first: Vec<(String, Option<String>)>,
     /// How removal works.
     pub(super) how: Option<String>,
     /// On what terms the operator lets lists be asked.
@@ -108,6 +116,7 @@ impl Summary {
         let (dossier, judgement) = (judged.dossier, judged.judgement);
         self.targets += 1;
         self.verdicts[judgement.verdict as usize] += 1;
+        self.kinds[dossier.target.kind() as usize] += 1;
         if self.targets == 1 {
             self.entries = entries(judged);
         }
@@ -147,9 +156,11 @@ impl Summary {
                 if listing.role == Role::Block {
                     list.blocked += 1;
                     list.tier = Some(list.tier.map_or(listing.tier, |tier| tier.min(listing.tier)));
-                    if list.blocked == 1 {
+                    if list.first.len() < FIRST_MAX {
+                        let target = &judged.dossier.target;
                         let page = judged.catalogue.list(index).remove.as_deref();
-                        list.remove = page.map(|page| visible(&fill_target(page, &judged.dossier.target)).into_owned());
+                        let page = page.map(|page| visible(&fill_target(page, target)).into_owned());
+                        list.first.push((visible(&target.to_string()).into_owned(), page));
                     }
                 }
             }
@@ -194,7 +205,8 @@ impl Summary {
                 operator: visible(&operator.name).into_owned(),
                 tier: counted.tier?,
                 targets: counted.blocked,
-                remove: counted.remove.clone(),
+                remove: counted.first.first().and_then(|(_, page)| page.clone()),
+                first: counted.first.clone(),
                 how: list.remove_how.as_deref().map(|how| visible(how).into_owned()),
                 terms: terms(operator.terms.usage),
             })

@@ -232,12 +232,54 @@ fn html_is_one_closed_page() {
     );
     for link in text.split("href=\"").skip(1) {
         assert!(
-            link.starts_with("#t-192.0.2.7\"")
-                || link.starts_with("https://alpha.example/remove?q=192.0.2.7&#38;x=1\""),
+            link.starts_with('#') || link.starts_with("https://alpha.example/remove?q=192.0.2.7&#38;x=1\""),
             "{link}"
         );
     }
-    assert!(text.contains("id=\"t-192.0.2.7\""));
+    for part in [
+        "1 of 4 targets is listed",
+        "id=\"t-192.0.2.7\"",
+        "88.9 %",
+        "gamma <span class=\"soft\">lists everything</span>",
+    ] {
+        assert!(text.contains(part), "{part}");
+    }
+}
+
+/// The page of a /16 with 5,000 listings stays below 8 MB, shows them all, and its maps are complete.
+#[test]
+fn html_of_a_16_is_small() {
+    let listed = sample::listed_why(
+        Role::Block,
+        Tier::A,
+        Some("Listed for spam on 2026-11-20, see https://lab.test/query"),
+    );
+    let rdns = json!({"iprev": "pass", "domain": "example.org", "names": [
+        {"name": "host-198-18-100-200.customers.example.org", "class": "generic", "confirmed": true}]});
+    let dossiers: Vec<Dossier> = (0..65_536_u32)
+        .map(|at| {
+            let address = std::net::Ipv4Addr::from(0xc612_0000 + at).to_string();
+            let minor = sample::listed_why(
+                Role::Block,
+                Tier::B,
+                Some("Seen in spam traps within the last 24 hours"),
+            );
+            let entries = [("alpha-all", listed.clone()), ("beta", minor)];
+            let mut dossier = sample::dossier(&address, if at % 13 == 0 { &entries } else { &[] });
+            dossier.stages = vec![("rdns", rdns.clone())];
+            dossier
+        })
+        .collect();
+    let mut out = Vec::new();
+    feed(&mut HtmlSink::new(&mut out, Cursor::new(Vec::new())), &dossiers).expect("to memory");
+    if let Some(path) = std::env::var_os("REPUTON_KEEP_PAGE") {
+        std::fs::write(path, &out).expect("a place that was named");
+    }
+    let text = String::from_utf8(out).expect("UTF-8");
+    assert!(text.len() < 8_000_000, "{}", text.len());
+    assert_eq!(text.matches("<details class=\"t\"").count(), 5_042);
+    assert_eq!(text.matches("<svg class=\"heat\"").count(), 257);
+    assert!(text.contains("198.18.0.0/16"));
 }
 
 #[test]
