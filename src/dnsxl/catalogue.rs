@@ -144,7 +144,7 @@ pub(super) fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// The texts at a path: one file, or the `*.toml` files of a folder, sorted by name.
-fn read(path: &Path) -> Result<Vec<(String, String)>, Mistake> {
+pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, Mistake> {
     let failed = |path: &Path, what: String, mend: &str| Mistake {
         place: Place {
             file: path.display().to_string(),

@@ -31,6 +31,9 @@ use super::section::{At, Section, Source};
 /// Largest file in octets; the largest built-in one has a few thousand.
 pub(super) const FILE_OCTETS_MAX: usize = 4 << 20;
 
+/// Complaints of a text that is no TOML, at most: it is another kind of file, and the first say so.
+const TOML_ERRORS_MAX: usize = 5;
+
 const KINDS: [(&str, Kind); 3] = [("ip4", Kind::Ip4), ("ip6", Kind::Ip6), ("domain", Kind::Domain)];
 const ROLES: [(&str, Role); 3] = [("block", Role::Block), ("allow", Role::Allow), ("info", Role::Info)];
 const CODE_ROLES: [(&str, Option<Role>); 4] = [
@@ -94,7 +97,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Content, Vec<Mistake>> {
         return Err(source.mistakes.into_inner());
     }
     let (table, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
+    for error in errors.into_iter().take(TOML_ERRORS_MAX) {
         let offset = error.span().map_or(0, |span| span.start);
         source.complain(offset, "TOML".to_owned(), error.message().replace('\n', "; "), "");
     }

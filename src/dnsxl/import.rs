@@ -2,22 +2,25 @@
 //!
 //! | recognised by | what it is | what is kept |
 //! |---|---|---|
-//! | a section `rbls {` | rspamd's `rbl.conf` | zones, kinds, allow lists, return codes and bits |
+//! | a section `rbls {` | rspamd's `rbl.conf` | zones, kinds, allow lists, return codes and bits; what is named BLOCKED is a refusal |
 //! | lines `server=ZONE` | check_rbl's ini | zones |
 //! | lines `ZONE:TYPE:FILE` | rbldnsd's arguments | zones, kinds |
-//! | else | a zone a line, also as postscreen writes them (`ZONE=127.0.0.[2..11]*3`) | zones |
+//! | else | a zone a line, also as postscreen writes them (`ZONE=127.0.0.[2..11]*3`) | zones, answers; a weight below zero is an allow list |
+//!
+//! A zone that stands there several times is one list with the codes of all. Rules that ask for hashes are left out: no list
+//! of a catalogue takes them.
 //!
 //! All lists become `unverified` and none is a default one: who wrote the old file cannot vouch for today. Zones that are
 //! dead are told when the file is loaded.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use crate::wire::Name;
 
-use super::codes::CodePattern;
+use super::codes::{CodePattern, is_refusal_space};
 use super::mistake::{Mistake, Place, Warning};
-use super::ucl::{Block, Value, parse};
+use super::ucl::{Block, Entry, Value, parse};
 
 /// Largest text that is imported, in octets.
 const IMPORT_OCTETS_MAX: usize = 4 << 20;
@@ -43,6 +46,32 @@ struct Found {
     kinds: Vec<&'static str>,
     allow: bool,
     codes: Vec<(CodePattern, String)>,
+    refusal: Vec<CodePattern>,
+}
+
+impl Found {
+    fn add_code(&mut self, pattern: CodePattern, means: &str) {
+        if self.codes.iter().all(|(other, _)| *other != pattern) {
+            self.codes.push((pattern, means.to_owned()));
+        }
+    }
+
+    /// Takes in what another mention of the zone says.
+    fn merge(&mut self, other: Found) {
+        for kind in other.kinds {
+            if !self.kinds.contains(&kind) {
+                self.kinds.push(kind);
+            }
+        }
+        for (pattern, means) in other.codes {
+            self.add_code(pattern, &means);
+        }
+        for pattern in other.refusal {
+            if !self.refusal.contains(&pattern) {
+                self.refusal.push(pattern);
+            }
+        }
+    }
 }
 
 /// Makes a catalogue file of a text; `name` is its file's, for the operator and for warnings.
@@ -60,12 +89,21 @@ pub fn import(name: &str, text: &str) -> Result<Imported, Mistake> {
         return Err(failed("larger than 4 MiB", "is it a list of zones?"));
     }
     let mut skipped = Vec::new();
-    let mut found = match is_rspamd(text) {
+    let mentions = match is_rspamd(text) {
         true => rspamd(name, text, &mut skipped).map_err(|what| failed(what, "is it rspamd's rbl.conf?"))?,
         false => lines(name, text, &mut skipped),
     };
-    let mut zones = HashSet::new();
-    found.retain(|found| zones.insert(found.zone.clone()));
+    let mut found: Vec<Found> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for mention in mentions {
+        match places.get(&mention.zone) {
+            Some(&place) => found[place].merge(mention),
+            None => {
+                places.insert(mention.zone.clone(), found.len());
+                found.push(mention);
+            }
+        }
+    }
     if found.is_empty() {
         let mend = "write a zone a line, or name an rbl.conf, a check_rbl.ini, or rbldnsd's ZONE:TYPE:FILE";
         return Err(failed("holds no list", mend));
@@ -99,7 +137,7 @@ fn is_rspamd(text: &str) -> bool {
 fn lines(name: &str, text: &str, skipped: &mut Vec<Warning>) -> Vec<Found> {
     let mut found = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        let line = line.split(['#', ';']).next().unwrap_or("").trim().trim_end_matches(',');
+        let line = without_comment(line).trim().trim_end_matches(',');
         if line.is_empty() || line.starts_with('[') {
             continue;
         }
@@ -117,6 +155,16 @@ fn lines(name: &str, text: &str, skipped: &mut Vec<Warning>) -> Vec<Found> {
     found
 }
 
+/// A line up to its comment: `#` anywhere, `;` at the start or behind a blank (postscreen's filters have it inside).
+fn without_comment(line: &str) -> &str {
+    let line = line.split('#').next().unwrap_or("");
+    let blanks = [" ;", "\t;"].iter().filter_map(|mark| line.find(mark)).min();
+    match line.trim_start().starts_with(';') {
+        true => "",
+        false => &line[..blanks.unwrap_or(line.len())],
+    }
+}
+
 fn one_line(line: &str) -> Option<Found> {
     let line = match line.split_once('=') {
         Some((key, zone)) if key.trim() == "server" => zone.trim(),
@@ -124,18 +172,86 @@ fn one_line(line: &str) -> Option<Found> {
     };
     let line = line.split_whitespace().next()?.trim_matches(['"', '\'']);
     let mut fields = line.splitn(3, ':');
-    let zone = fields.next()?.split(['=', '*']).next()?;
+    let (entry, weight) = match fields.next()?.split_once('*') {
+        Some((entry, weight)) => (entry, weight),
+        None => (line.split(':').next()?, ""),
+    };
+    let (zone, answers) = entry.split_once('=').unwrap_or((entry, ""));
     let kinds = match fields.next() {
         None | Some("ip4set" | "ip4tset" | "ip4trie" | "combined") => vec!["ip4"],
         Some("ip6set" | "ip6tset" | "ip6trie") => vec!["ip6"],
         Some("dnset" | "generic") => vec!["domain"],
         Some(_) => return None,
     };
-    Some(Found {
+    let allow = weight.starts_with('-');
+    let mut found = Found {
         zone: zone_of(zone)?,
         kinds,
+        allow,
         ..Found::default()
-    })
+    };
+    for pattern in answers_of(answers) {
+        found.add_code(pattern, if allow { "known good" } else { "listed" });
+    }
+    Some(found)
+}
+
+/// The answers of a postscreen filter, `127.0.0.[2..11]` or `127.0.[0..255].[2;3]`: the last octet's values and ranges, a
+/// star for what is written of the others. None where it cannot be said so.
+fn answers_of(filter: &str) -> Vec<CodePattern> {
+    let Some((before, last)) = split_octet(filter) else {
+        return Vec::new();
+    };
+    let mut octets = Vec::new();
+    let mut rest = before;
+    while let Some((before, octet)) = split_octet(rest) {
+        octets.push(octet);
+        rest = before;
+    }
+    octets.push(rest);
+    octets.reverse();
+    let starred: Vec<&str> = octets
+        .into_iter()
+        .map(|octet| if octet.starts_with('[') { "*" } else { octet })
+        .collect();
+    let has_star = starred.contains(&"*");
+    let mut patterns = Vec::new();
+    for part in last.trim_matches(['[', ']']).split(';') {
+        let Some((first, end)) = part.split_once("..").or(Some((part, part))) else {
+            continue;
+        };
+        let (Ok(first), Ok(end)) = (first.parse::<u8>(), end.parse::<u8>()) else {
+            return Vec::new();
+        };
+        let start = starred.join(".");
+        let texts: Vec<String> = match (has_star, first == end) {
+            (_, true) => vec![format!("{start}.{first}")],
+            (false, false) => vec![format!("{start}.{first}-{end}")],
+            // A range and a star are not written together.
+            (true, false) => (first..=end).map(|octet| format!("{start}.{octet}")).collect(),
+        };
+        for text in texts {
+            match text.parse() {
+                Ok(pattern) => patterns.push(pattern),
+                Err(_) => return Vec::new(),
+            }
+        }
+    }
+    patterns
+}
+
+/// Splits the last octet off, which may be `[2..11]` with dots of its own.
+fn split_octet(filter: &str) -> Option<(&str, &str)> {
+    let mut depth = 0;
+    let dot = filter.bytes().rposition(|octet| {
+        match octet {
+            b']' => depth += 1,
+            b'[' => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && octet == b'.'
+    })?;
+    Some((&filter[..dot], &filter[dot + 1..]))
 }
 
 /// A zone's name, if it can be one of a catalogue.
@@ -155,14 +271,22 @@ fn rspamd(name: &str, text: &str, skipped: &mut Vec<Warning>) -> Result<Vec<Foun
         .block("rbls")
         .ok_or("has no section `rbls`")?;
     let mut found = Vec::new();
-    for (key, value) in &rbls.0 {
+    for Entry { key, line, value } in &rbls.0 {
         let Value::Block(rule) = value else { continue };
+        let mut skip = |why: &str| {
+            skipped.push(Warning {
+                place: Place {
+                    file: name.to_owned(),
+                    line: *line,
+                },
+                text: format!("{:?} {why}", key.chars().take(80).collect::<String>()),
+            });
+        };
         match rule.text("rbl").and_then(zone_of) {
+            None => skip("has no plain zone"),
+            Some(_) if rule.get("hash").is_some() => skip("is asked with hashes"),
+            Some(_) if rule.text("enabled") == Some("false") => skip("is switched off"),
             Some(zone) => found.push(rule_of(zone, rule)),
-            None => skipped.push(Warning {
-                place: whole(name),
-                text: format!("{key:?} has no plain zone"),
-            }),
         }
     }
     Ok(found)
@@ -187,32 +311,37 @@ fn rule_of(zone: String, rule: &Block) -> Found {
     if names || kinds.is_empty() {
         kinds.push("domain");
     }
-    Found {
+    let mut found = Found {
         zone,
         kinds,
         allow: yes("is_whitelist", false),
-        codes: codes_of(rule),
-    }
+        ..Found::default()
+    };
+    add_codes(&mut found, rule);
+    found
 }
 
-/// Return codes and bits; those written as Lua patterns are left out, for they say what they match, not what there is.
-fn codes_of(rule: &Block) -> Vec<(CodePattern, String)> {
-    let mut codes: Vec<(CodePattern, String)> = Vec::new();
+/// Return codes and bits. Those written as Lua patterns are left out, for they say what they match, not what there is.
+/// What a symbol calls blocked is the operator's refusal and no entry.
+fn add_codes(found: &mut Found, rule: &Block) {
     for (key, mask) in [("returncodes", ""), ("returnbits", "&")] {
         let Some(block) = rule.block(key) else { continue };
-        for (symbol, _) in &block.0 {
+        for Entry { key: symbol, .. } in &block.0 {
             for text in block.texts(symbol) {
-                let plain = text.replace('%', "");
-                let pattern = format!("{mask}{plain}").parse();
-                if let Ok(pattern) = pattern
-                    && codes.iter().all(|(other, _)| *other != pattern)
-                {
-                    codes.push((pattern, symbol.clone()));
+                let Ok(pattern) = format!("{mask}{}", text.replace('%', "")).parse::<CodePattern>() else {
+                    continue;
+                };
+                let refused = symbol.to_ascii_uppercase().contains("BLOCKED");
+                if refused || pattern.exact().is_some_and(is_refusal_space) {
+                    if !found.refusal.contains(&pattern) {
+                        found.refusal.push(pattern);
+                    }
+                } else {
+                    found.add_code(pattern, symbol);
                 }
             }
         }
     }
-    codes
 }
 
 fn compose(name: &str, found: &[Found]) -> String {
@@ -238,6 +367,14 @@ fn compose(name: &str, found: &[Found]) -> String {
             kinds.join(", ")
         )
         .expect("writing to memory");
+        if !list.refusal.is_empty() {
+            let refusal: Vec<String> = list
+                .refusal
+                .iter()
+                .map(|pattern| quoted(&pattern.to_string()))
+                .collect();
+            writeln!(toml, "refusal = [{}]", refusal.join(", ")).expect("writing to memory");
+        }
         if !list.codes.is_empty() {
             toml.push_str("[list.codes]\n");
         }
@@ -334,6 +471,50 @@ mod tests {
             (Role::Allow, [Kind::Ip4].as_slice())
         );
         assert_eq!(imported.skipped.len(), 1);
+    }
+
+    #[test]
+    fn refusals_hashes_and_what_is_switched_off_become_no_listings() {
+        let text = "rbls {\n surbl { rbl = \"multi.surbl.example\"; checks = ['urls'];\n  returnbits = { BLOCKED_SURBL = 1; PH = 8; } }\n\
+            zen { rbl = \"zen.example.org\"; returncodes { OPEN = \"127.255.255.254\"; SBL = \"127.0.0.2\"; } }\n\
+            ebl { rbl = \"ebl.example.org\"; hash = \"sha1\"; }\n off { rbl = \"off.example.org\"; enabled = false; }\n\
+            key { rbl = \"${KEY}.zen.example\"; } }";
+        let (catalogue, imported) = imported(text);
+        let [surbl, zen] = catalogue.lists() else {
+            panic!("two lists")
+        };
+        let refusals = |list: &super::super::list::List| {
+            let texts = list.refusal.iter().map(ToString::to_string);
+            (texts.collect::<Vec<_>>(), list.codes.entries.len())
+        };
+        assert_eq!(refusals(surbl), (vec!["&1".to_owned()], 1));
+        assert_eq!(refusals(zen), (vec!["127.255.255.254".to_owned()], 1));
+        let told: Vec<String> = imported.skipped.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].contains(":5: \"ebl\" is asked with hashes"), "{told:?}");
+        assert!(told[1].contains(":6: \"off\" is switched off"), "{told:?}");
+        assert!(told[2].contains(":7: \"key\" has no plain zone"), "{told:?}");
+    }
+
+    #[test]
+    fn postscreen_filters_are_codes_and_weights_below_zero_allow_lists() {
+        let (catalogue, imported) = imported(
+            "zen.example.org=127.0.0.[10;11]*8\nzen.example.org=127.0.0.[4..7]*6\nzen.example.org=127.0.0.3*4\n\
+             wl.example.org=127.0.[0..255].[1..2]*-3\nplain.example.org*2\nodd.example.org=127.0.0.[x]*2\n",
+        );
+        assert_eq!(imported.skipped, []);
+        let codes = |at: usize| -> Vec<String> {
+            let entries = catalogue.lists()[at].codes.entries.iter();
+            entries.map(|code| code.pattern.to_string()).collect()
+        };
+        assert_eq!(zones(&catalogue)[0], "zen.example.org");
+        assert_eq!(codes(0), ["127.0.0.10", "127.0.0.11", "127.0.0.4-7", "127.0.0.3"]);
+        assert_eq!(codes(1), ["127.0.*.1", "127.0.*.2"]);
+        assert_eq!(
+            (catalogue.lists()[1].role, catalogue.lists()[0].role),
+            (Role::Allow, Role::Block)
+        );
+        assert_eq!((codes(2).len(), codes(3).len()), (0, 0));
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .into_iter()
         .map(|candidate| (distance(&word, candidate), candidate));
     let (distance, candidate) = near.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (word.len() / 3).max(1)).then_some(candidate)
+    (distance <= (word.len() / 3).max(1) && distance < word.len()).then_some(candidate)
 }
 
 /// `did you mean "x"?`, or the other text if nothing is near.
@@ -47,6 +47,7 @@ mod tests {
         assert_eq!(nearest("Zones", ids), Some("zone"));
         assert_eq!(nearest("teir", ids), None, "two changes in four letters");
         assert_eq!(nearest("barracuda", ids), None);
+        assert_eq!(nearest("Q", ["A", "B"]), None, "nothing of it is left");
         assert_eq!(nearest("x", []), None);
     }
 }

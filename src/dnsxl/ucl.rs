@@ -9,7 +9,16 @@ const DEPTH_MAX: usize = 16;
 
 /// A section: its keys in the order of the file, each as often as it stands there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Block(pub(super) Vec<(String, Value)>);
+pub(super) struct Block(pub(super) Vec<Entry>);
+
+/// A key and what stands behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    /// The line of the key, from 1.
+    pub(super) line: usize,
+    pub(super) value: Value,
+}
 
 /// What stands behind a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +33,7 @@ pub(super) enum Value {
 
 impl Block {
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(own, _)| own == key).map(|(_, value)| value)
+        self.0.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
     pub(super) fn text(&self, key: &str) -> Option<&str> {
@@ -66,44 +75,61 @@ pub(super) fn parse(text: &str) -> Result<Block, &'static str> {
     block(&mut tokens, DEPTH_MAX)
 }
 
-type Tokens = Peekable<std::vec::IntoIter<Token>>;
+/// Tokens with their lines.
+type Tokens = Peekable<std::vec::IntoIter<(Token, usize)>>;
+
+fn next_mark(tokens: &mut Tokens, marks: &[char]) -> Option<char> {
+    match tokens.peek() {
+        Some((Token::Mark(mark), _)) if marks.contains(mark) => {
+            let mark = *mark;
+            tokens.next();
+            Some(mark)
+        }
+        _ => None,
+    }
+}
+
+fn next_word(tokens: &mut Tokens) -> Option<String> {
+    match tokens.next_if(|(token, _)| matches!(token, Token::Word(_))) {
+        Some((Token::Word(word), _)) => Some(word),
+        _ => None,
+    }
+}
 
 fn block(tokens: &mut Tokens, depth: usize) -> Result<Block, &'static str> {
     if depth == 0 {
         return Err("sections are nested too deeply");
     }
     let mut found = Block::default();
-    while let Some(token) = tokens.next() {
+    while let Some((token, line)) = tokens.next() {
         let key = match token {
             Token::Mark('}') => break,
             Token::Mark(_) => continue,
             Token::Word(key) => key,
         };
-        if tokens
-            .next_if(|token| matches!(token, Token::Mark('=' | ':')))
-            .is_some()
-        {
-            let value = match tokens.peek() {
-                Some(Token::Mark('{')) => None,
-                Some(Token::Mark('[')) => Some(Value::Array(array(tokens))),
-                Some(Token::Word(_)) => match tokens.next() {
-                    Some(Token::Word(text)) => Some(Value::Text(text)),
-                    _ => continue,
-                },
-                _ => continue,
-            };
-            if let Some(value) = value {
-                found.0.push((key, value));
-                continue;
+        let mut add = |key, value| found.0.push(Entry { key, line, value });
+        if next_mark(tokens, &['=', ':']).is_some() {
+            match tokens.peek() {
+                Some((Token::Mark('{'), _)) => {} // below, as without the sign
+                Some((Token::Mark('['), _)) => {
+                    add(key, Value::Array(array(tokens)));
+                    continue;
+                }
+                _ => {
+                    if let Some(text) = next_word(tokens) {
+                        add(key, Value::Text(text));
+                    }
+                    continue;
+                }
             }
         }
         // `name {`, and `section "name" {` too, of which the last word is the name.
         let mut name = key;
-        while let Some(Token::Word(word)) = tokens.next_if(|token| matches!(token, Token::Word(_))) {
+        while let Some(word) = next_word(tokens) {
             name = word;
         }
-        if tokens.next_if_eq(&Token::Mark('{')).is_some() {
-            found.0.push((name, Value::Block(block(tokens, depth - 1)?)));
+        if next_mark(tokens, &['{']).is_some() {
+            add(name, Value::Block(block(tokens, depth - 1)?));
         }
     }
     Ok(found)
@@ -111,7 +137,7 @@ fn block(tokens: &mut Tokens, depth: usize) -> Result<Block, &'static str> {
 
 fn array(tokens: &mut Tokens) -> Vec<String> {
     let mut texts = Vec::new();
-    for token in tokens {
+    for (token, _) in tokens {
         match token {
             Token::Mark(']') => break,
             Token::Mark(_) => {}
@@ -121,34 +147,57 @@ fn array(tokens: &mut Tokens) -> Vec<String> {
     texts
 }
 
-fn tokens(text: &str) -> Vec<Token> {
+/// The characters of a text, with the line they are in.
+struct Letters<'a> {
+    chars: Peekable<Chars<'a>>,
+    line: usize,
+}
+
+impl Iterator for Letters<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let char = self.chars.next();
+        self.line += usize::from(char == Some('\n'));
+        char
+    }
+}
+
+impl Letters<'_> {
+    fn next_if(&mut self, wanted: impl Fn(char) -> bool) -> Option<char> {
+        let is_wanted = self.chars.peek().is_some_and(|char| wanted(*char));
+        if is_wanted { self.next() } else { None }
+    }
+}
+
+fn tokens(text: &str) -> Vec<(Token, usize)> {
     let mut tokens = Vec::new();
-    let mut chars = text.chars().peekable();
-    while let Some(&char) = chars.peek() {
+    let mut letters = Letters {
+        chars: text.chars().peekable(),
+        line: 1,
+    };
+    while let Some(&char) = letters.chars.peek() {
+        let line = letters.line;
         match char {
-            '#' => skip_line(&mut chars),
-            '/' if chars.clone().nth(1) == Some('*') => skip_comment(&mut chars),
-            '"' | '\'' => tokens.push(Token::Word(quoted(&mut chars))),
+            '#' => while letters.next_if(|char| char != '\n').is_some() {},
+            '/' if letters.chars.clone().nth(1) == Some('*') => skip_comment(&mut letters),
+            '"' | '\'' => tokens.push((Token::Word(quoted(&mut letters)), line)),
             '{' | '}' | '[' | ']' | '=' | ':' | ';' | ',' => {
-                chars.next();
-                tokens.push(Token::Mark(char));
+                letters.next();
+                tokens.push((Token::Mark(char), line));
             }
             char if char.is_whitespace() => {
-                chars.next();
+                letters.next();
             }
-            _ => tokens.push(Token::Word(word(&mut chars))),
+            _ => tokens.push((Token::Word(word(&mut letters)), line)),
         }
     }
     tokens
 }
 
-fn skip_line(chars: &mut Peekable<Chars<'_>>) {
-    while chars.next_if(|char| *char != '\n').is_some() {}
-}
-
-fn skip_comment(chars: &mut Peekable<Chars<'_>>) {
+fn skip_comment(letters: &mut Letters<'_>) {
     let mut last = ' ';
-    for char in chars.skip(2) {
+    for char in letters.skip(2) {
         if (last, char) == ('*', '/') {
             break;
         }
@@ -156,22 +205,22 @@ fn skip_comment(chars: &mut Peekable<Chars<'_>>) {
     }
 }
 
-fn quoted(chars: &mut Peekable<Chars<'_>>) -> String {
-    let quote = chars.next();
+fn quoted(letters: &mut Letters<'_>) -> String {
+    let quote = letters.next();
     let mut text = String::new();
-    while let Some(char) = chars.next().filter(|char| Some(*char) != quote) {
+    while let Some(char) = letters.next().filter(|char| Some(*char) != quote) {
         match char {
-            '\\' => text.extend(chars.next()),
+            '\\' => text.extend(letters.next()),
             char => text.push(char),
         }
     }
     text
 }
 
-fn word(chars: &mut Peekable<Chars<'_>>) -> String {
+fn word(letters: &mut Letters<'_>) -> String {
     let mut text = String::new();
     let ends = |char: char| char.is_whitespace() || "{}[]=;,\"'".contains(char);
-    while let Some(char) = chars.next_if(|char| !ends(*char)) {
+    while let Some(char) = letters.next_if(|char| !ends(char)) {
         text.push(char);
     }
     text
@@ -194,6 +243,8 @@ mod tests {
         assert_eq!(list.texts("checks"), ["from", "received"]);
         assert_eq!(list.text("ipv6"), Some("true"));
         assert_eq!(list.text("none"), None);
+        let lines: Vec<usize> = list.0.iter().map(|entry| entry.line).collect();
+        assert_eq!(lines, [2, 2, 2]);
     }
 
     #[test]

@@ -220,15 +220,8 @@ fn everything(catalogue: &Catalogue, index: ListIndex) -> Value {
 }
 
 fn lint(args: &FilesArgs) -> anyhow::Result<u8> {
-    for file in &args.files {
-        let name = visible(&file.display().to_string()).into_owned();
-        let advice = match file.is_dir() {
-            true => Catalogue::load(false, std::slice::from_ref(file))?.1,
-            false => Catalogue::lint(&name, &read(file)?)?,
-        };
-        for warning in advice {
-            eprintln!("reputon: {warning}");
-        }
+    for warning in Catalogue::lint_files(&args.files)? {
+        eprintln!("reputon: {}", visible(&warning.to_string()));
     }
     Ok(0)
 }
