@@ -50,6 +50,7 @@ pub mod plan;
 pub mod report;
 pub mod scan;
 pub mod stages;
+pub mod store;
 pub mod targets;
 pub mod transport;
 pub mod verdict;

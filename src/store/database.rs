@@ -1,0 +1,154 @@
+//! The file: opened, told from other files, brought to today's version.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::StoreError;
+use super::schema::{APPLICATION_ID, STEPS, VERSION};
+
+/// How long somebody else's transaction is waited for, in seconds. They take milliseconds.
+pub const BUSY_SECS: u64 = 20;
+
+/// The run database.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+}
+
+impl Store {
+    /// Opens a file to write to; makes it, and its folder, if they are not there.
+    ///
+    /// # Errors
+    /// If it cannot be made or written to, or is no run database of this or an older version.
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(|error| StoreError::Io(folder.to_owned(), error))?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut store = Store::connect(path, flags)?;
+        let failed = || StoreError::sqlite(path, "cannot be opened");
+        if store.connection.is_readonly("main").map_err(failed())? {
+            return Err(StoreError::ReadOnly(path.to_owned()));
+        }
+        store.check()?;
+        store.migrate()?;
+        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;";
+        store.connection.execute_batch(pragmas).map_err(failed())?;
+        Ok(store)
+    }
+
+    /// Opens a file that is there, to read from it. It may be read-only.
+    ///
+    /// # Errors
+    /// If it is not there, cannot be read, or is no run database of this version.
+    pub fn open_to_read(path: &Path) -> Result<Store, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut store = Store::connect(path, flags)?;
+        let version = store.check()?;
+        if version < VERSION {
+            let failed = StoreError::sqlite(path, "cannot be read");
+            if store.connection.is_readonly("main").map_err(failed)? {
+                return Err(StoreError::ReadOnly(path.to_owned()));
+            }
+            store.migrate()?;
+        }
+        Ok(store)
+    }
+
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Store, StoreError> {
+        let failed = || StoreError::sqlite(path, "cannot be opened");
+        let connection = Connection::open_with_flags(path, flags).map_err(failed())?;
+        connection
+            .busy_timeout(Duration::from_secs(BUSY_SECS))
+            .map_err(failed())?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Store {
+            connection,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Another connection to the same file.
+    ///
+    /// # Errors
+    /// As [`open`](Store::open).
+    pub fn again(&self) -> Result<Store, StoreError> {
+        Store::open(&self.path)
+    }
+
+    /// Tells our files from others, and a whole one from a stump. The version; 0 if it is empty.
+    fn check(&self) -> Result<i64, StoreError> {
+        let path = &self.path;
+        let number = |pragma: &str| {
+            let query = self.connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
+            query.map_err(StoreError::sqlite(path, "cannot be read"))
+        };
+        let version = number("PRAGMA user_version")?;
+        let ours = number("PRAGMA application_id")? == APPLICATION_ID;
+        let empty = number("SELECT count(*) FROM sqlite_schema")? == 0;
+        if !ours && (!empty || version != 0) {
+            return Err(StoreError::NotOurs(path.clone()));
+        }
+        if version > VERSION {
+            return Err(StoreError::Newer {
+                path: path.clone(),
+                found: version,
+                known: VERSION,
+            });
+        }
+        // Pages that are only in the write-ahead log are no loss.
+        let pages = number("PRAGMA page_count")?.unsigned_abs() * number("PRAGMA page_size")?.unsigned_abs();
+        let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let (log, file) = (size(&beside(path, "-wal")), size(path));
+        if log == 0 && file < pages && version > 0 {
+            let what = format!("it has {file} of {pages} octets");
+            return Err(StoreError::damaged(path, what));
+        }
+        Ok(version)
+    }
+
+    /// Brings the file to today's version. Two processes may try at once: the second finds it done.
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "cannot be made or brought up to date");
+        let version = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+        let mut found: i64 = version(&self.connection).map_err(failed())?;
+        if found == VERSION {
+            return Ok(());
+        }
+        if found == 0 {
+            // Before the first table: so that room of runs that are removed can be given back.
+            let pragma = "PRAGMA auto_vacuum = INCREMENTAL";
+            self.connection.execute_batch(pragma).map_err(failed())?;
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(failed())?;
+        found = version(&transaction).map_err(failed())?;
+        for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+            transaction.execute_batch(step).map_err(failed())?;
+        }
+        let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
+        transaction.execute_batch(&marks).map_err(failed())?;
+        transaction.commit().map_err(failed())
+    }
+}
+
+/// The name of a file that stands beside another.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,219 @@
+//! Another database's runs into this one: the shards of a run, each made on its own machine, become one run.
+//!
+//! Runs belong together if everything about their plans is the same but the word `shard`. The tiles of a shard keep the
+//! numbers that they have in the whole, so that the merged run has them in input order. What a run here has already is
+//! not taken again.
+
+use std::path::Path;
+
+use rusqlite::{TransactionBehavior, params};
+
+use super::blob::{Blob, Encoder};
+use super::database::Store;
+use super::error::StoreError;
+use super::lock::RunLock;
+use super::runs::{NewRun, RunId, StoredRun};
+
+/// The word of the plan that tells shards of a run apart.
+pub(super) const SHARD: &str = "shard";
+
+/// Tiles copied in one transaction.
+const BATCH_TILES: usize = 64;
+
+/// What became of one run of the other database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Its number there.
+    pub from: RunId,
+    /// Where it is here.
+    pub into: RunId,
+    /// Whether that run was here before.
+    pub merged: bool,
+    /// Tiles taken.
+    pub tiles: u64,
+    /// Tiles that were here already.
+    pub known: u64,
+}
+
+impl Store {
+    /// Takes the runs of another database in, oldest first.
+    ///
+    /// # Errors
+    /// If one of the files cannot be read or written, or a run here is at work.
+    pub fn import(&mut self, file: &Path) -> Result<Vec<Imported>, StoreError> {
+        let other = Store::open_to_read(file)?;
+        let mut imported = Vec::new();
+        for run in other.runs()? {
+            imported.push(self.import_run(&other, &run)?);
+        }
+        Ok(imported)
+    }
+
+    fn import_run(&mut self, other: &Store, run: &StoredRun) -> Result<Imported, StoreError> {
+        let mut plan = run.plan.clone();
+        plan.remove(SHARD);
+        let catalogue = other.catalogue_of(run.id)?;
+        let lists: Vec<_> = catalogue.indexed().map(|(index, _)| index).collect();
+        let found = self.merged_run(&plan, run)?;
+        let merged = found.is_some();
+        let (into, _lock) = match found {
+            Some(found) => {
+                let lock = RunLock::take(&self.path, found.id)?;
+                let busy = || StoreError::damaged(&self.path, format!("run {} is at work: try again later", found.id));
+                (found.id, lock.ok_or_else(busy)?)
+            }
+            None => {
+                let (begun, lock) = self.begin(&NewRun {
+                    started: run.started,
+                    label: run.label.clone(),
+                    target_count: 0,
+                    plan,
+                    seed: run.seed,
+                    facts: super::facts::write_facts(&catalogue, lists.iter().copied()),
+                })?;
+                (begun.id, lock)
+            }
+        };
+        let ids: Vec<String> = catalogue.lists().iter().map(|list| list.id.clone()).collect();
+        let names = self.names(&ids)?;
+        let mut encoder = Encoder::new(lists.len());
+        let (mut tiles, mut known, mut targets) = (0, 0, 0u64);
+        let mut waiting: Vec<Blob> = Vec::new();
+        let mut behind = -1;
+        while let Some(tile) = other.next_tile(run.id, behind)? {
+            behind = tile.number;
+            if self.has_tile(into, tile.number)? {
+                known += 1;
+                continue;
+            }
+            let dossiers = other.dossiers_of(run.id, &tile, &lists)?;
+            targets += dossiers.len() as u64;
+            dossiers.iter().for_each(|dossier| encoder.add(dossier));
+            let number = u32::try_from(tile.number);
+            waiting.push(encoder.close(number.map_err(|_| StoreError::damaged(other.path(), "a tile's number"))?));
+            tiles += 1;
+            if waiting.len() == BATCH_TILES {
+                self.write_tiles(into, &waiting, &names)?;
+                waiting.clear();
+            }
+        }
+        self.write_tiles(into, &waiting, &names)?;
+        if tiles > 0 || known == 0 {
+            self.join_ends(other, run, into, targets)?;
+        }
+        Ok(Imported {
+            from: run.id,
+            into,
+            merged,
+            tiles,
+            known,
+        })
+    }
+
+    /// The run here that a run there is a part of: the same plan, and no tile of both that differs would matter. Runs that
+    /// are no shards belong together only if they began at the same moment: they are the same run.
+    fn merged_run(&self, plan: &super::runs::PlanFacts, run: &StoredRun) -> Result<Option<StoredRun>, StoreError> {
+        let is_shard = run.plan.contains_key(SHARD);
+        let runs = self.runs()?;
+        Ok(runs
+            .into_iter()
+            .rev()
+            .find(|here| here.plan == *plan && (is_shard || here.started == run.started)))
+    }
+
+    fn has_tile(&self, run: RunId, number: i64) -> Result<bool, StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "a tile cannot be read");
+        let query = "SELECT EXISTS (SELECT 1 FROM tiles WHERE run = ?1 AND number = ?2)";
+        let mut statement = self.connection.prepare_cached(query).map_err(failed())?;
+        statement.query_row([run.0, number], |row| row.get(0)).map_err(failed())
+    }
+
+    /// The merged run begins with its first part and ends with its last; it is whole if all parts are.
+    fn join_ends(&mut self, other: &Store, run: &StoredRun, into: RunId, targets: u64) -> Result<(), StoreError> {
+        let lists = other.lists_of(run.id)?;
+        let here = self.run(into)?;
+        let here = here.ok_or_else(|| StoreError::damaged(&self.path, "a run is gone"))?;
+        let started = here.started.min(run.started);
+        let first = here.record.is_none();
+        let ended = match (here.ended, run.ended) {
+            (Some(here), Some(there)) => Some(here.max(there)),
+            (None, there) if first => there,
+            _ => None,
+        };
+        let whole = run.whole && (first || here.whole);
+        let records = merge_records(here.record.as_deref(), run.record.as_deref());
+        let own = self.lists_of(into)?;
+        let failed = || StoreError::sqlite(&self.path, "the run cannot be written down");
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(failed())?;
+        let update = "UPDATE runs SET started = ?2, ended = ?3, whole = ?4, record = ?5, target_count = target_count + ?6 \
+                      WHERE id = ?1";
+        let values = params![
+            into.0,
+            started.to_string(),
+            ended.map(|ended| ended.to_string()),
+            whole,
+            records,
+            i64::try_from(targets).unwrap_or(i64::MAX)
+        ];
+        transaction.execute(update, values).map_err(failed())?;
+        let insert = "INSERT OR REPLACE INTO run_lists (run, place, usable, record) VALUES (?1, ?2, ?3, ?4)";
+        for (place, list) in lists.iter().enumerate() {
+            let before = own.get(place);
+            let usable = list.usable && before.is_none_or(|before| before.usable);
+            let record = merge_records(before.map(|before| before.record.as_str()), Some(&list.record));
+            let place = i64::try_from(place).unwrap_or(i64::MAX);
+            transaction
+                .execute(insert, params![into.0, place, usable, record])
+                .map_err(failed())?;
+        }
+        transaction.commit().map_err(failed())
+    }
+}
+
+/// Two records of parts as one: numbers are added, other values are the first part's, except that what is worse about a
+/// list's health stays.
+fn merge_records(first: Option<&str>, second: Option<&str>) -> Option<String> {
+    let (Some(first), Some(second)) = (first, second) else {
+        return first.or(second).map(str::to_owned);
+    };
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    let (Some(mut first), Some(second)) = (parse(first), parse(second)) else {
+        return Some(first.to_owned());
+    };
+    join(&mut first, &second);
+    Some(first.to_string())
+}
+
+fn join(first: &mut serde_json::Value, second: &serde_json::Value) {
+    use serde_json::Value;
+    let (Value::Object(fields), Value::Object(more)) = (first, second) else {
+        return;
+    };
+    let worse = more.get("health").is_some_and(|health| health == "unhealthy");
+    for (name, value) in more {
+        let here = fields.entry(name.clone()).or_insert(Value::Null);
+        match (name.as_str(), &*here, value) {
+            ("started", Value::String(a), Value::String(b)) if a > b => *here = value.clone(),
+            ("finished", Value::String(a), Value::String(b)) if a < b => *here = value.clone(),
+            ("health" | "cause", _, _) if worse => *here = value.clone(),
+            (_, Value::Object(_), Value::Object(_)) => join(here, value),
+            (_, Value::Null, _) => *here = value.clone(),
+            (_, Value::Number(a), Value::Number(b)) => {
+                if let (Some(a), Some(b)) = (a.as_u64(), b.as_u64()) {
+                    *here = Value::from(a.saturating_add(b));
+                }
+            }
+            _ => (),
+        }
+    }
+    let number = |name: &str, fields: &serde_json::Map<String, Value>| fields.get(name).and_then(Value::as_u64);
+    if let (Some(planned), Some(answered)) = (number("planned", fields), number("answered", fields))
+        && planned > 0
+    {
+        let complete = (answered as f64 / planned as f64 * 10_000.0).round() / 10_000.0; // as run records have it
+        fields.insert("complete".into(), Value::from(complete));
+    }
+}

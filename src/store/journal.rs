@@ -1,0 +1,242 @@
+//! The journal of one run in the database: closed tiles, gathered for a second at most and then written in one short
+//! transaction, so that a kill loses no more than that and nobody else waits.
+//!
+//! Bounds: [`BATCH_TILES`] tiles or [`BATCH_OCTETS`] wait. What fails how: the first write that fails is told to the
+//! caller's ear, and nothing more is written; what was written stays as it is.
+
+use rusqlite::{OptionalExtension, TransactionBehavior, params};
+
+use crate::clock::{Instant, Span};
+use crate::dnsxl::ListIndex;
+use crate::dossier::{Dossier, Journal};
+
+use super::blob::{Blob, Encoder, read_dossiers};
+use super::database::Store;
+use super::error::StoreError;
+use super::runs::RunId;
+
+/// Tiles that wait to be written, at most.
+const BATCH_TILES: usize = 64;
+
+/// Octets that wait to be written, at most: tiles full of listings are large.
+const BATCH_OCTETS: usize = 4 << 20;
+
+/// How long a closed tile waits to be written, at most.
+const BATCH_SPAN: Span = Span::from_secs(1);
+
+/// Who is told of the failure that ends a journal or a ledger.
+pub(super) type Ear = Box<dyn FnMut(&StoreError)>;
+
+/// The journal of a run.
+pub struct RunJournal {
+    store: Store,
+    run: RunId,
+    lists: Vec<ListIndex>,
+    /// The ids of the lists' names in the database.
+    names: Vec<i64>,
+    encoder: Encoder,
+    waiting: Vec<Blob>,
+    waiting_octets: usize,
+    oldest: Instant,
+    /// The last tile that an earlier part of the run kept.
+    last: Option<u32>,
+    failed: bool,
+    ear: Ear,
+}
+
+impl RunJournal {
+    /// Opens the journal of a run whose columns are `lists`, with these ids. `ear` is told when it fails.
+    ///
+    /// # Errors
+    /// If the database cannot be read or written to.
+    pub fn open(
+        store: Store,
+        run: RunId,
+        lists: Vec<(ListIndex, String)>,
+        ear: impl FnMut(&StoreError) + 'static,
+    ) -> Result<RunJournal, StoreError> {
+        let mut store = store;
+        let (lists, ids): (Vec<_>, Vec<_>) = lists.into_iter().unzip();
+        let names = store.names(&ids)?;
+        let query = "SELECT max(number) FROM tiles WHERE run = ?1";
+        let last: Option<i64> = store
+            .connection
+            .query_row(query, [run.0], |row| row.get(0))
+            .map_err(StoreError::sqlite(&store.path, "the run cannot be read"))?;
+        Ok(RunJournal {
+            encoder: Encoder::new(lists.len()),
+            store,
+            run,
+            lists,
+            names,
+            waiting: Vec::new(),
+            waiting_octets: 0,
+            oldest: Instant::ZERO,
+            last: last.and_then(|last| u32::try_from(last).ok()),
+            failed: false,
+            ear: Box::new(ear),
+        })
+    }
+
+    /// Writes what waits; whether everything that was ever closed is written.
+    pub fn finish(&mut self) -> bool {
+        self.write();
+        !self.failed
+    }
+
+    /// How many tiles of the run are written, and how many pairs of them are open.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn written(&self) -> Result<(u64, u64), StoreError> {
+        self.store.written(self.run)
+    }
+
+    fn write(&mut self) {
+        if self.failed || self.waiting.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.write_tiles(self.run, &self.waiting, &self.names) {
+            self.fail(&error);
+        }
+        self.waiting.clear();
+        self.waiting_octets = 0;
+    }
+
+    fn fail(&mut self, error: &StoreError) {
+        self.failed = true;
+        (self.ear)(error);
+    }
+
+    fn read(&self, tile: u32) -> Result<Option<Vec<Dossier>>, StoreError> {
+        let query = "SELECT targets, states, details FROM tiles WHERE run = ?1 AND number = ?2";
+        let failed = || StoreError::sqlite(&self.store.path, "a tile cannot be read");
+        let mut statement = self.store.connection.prepare_cached(query).map_err(failed())?;
+        let parts = statement
+            .query_row(params![self.run.0, tile], |row| {
+                Ok((
+                    row.get::<_, Vec<u8>>(0)?,
+                    row.get::<_, Vec<u8>>(1)?,
+                    row.get::<_, Option<Vec<u8>>>(2)?,
+                ))
+            })
+            .optional()
+            .map_err(failed())?;
+        let Some((targets, states, details)) = parts else {
+            return Ok(None);
+        };
+        let dossiers = read_dossiers((&targets, &states, details.as_deref()), &self.lists);
+        let damaged = |what| StoreError::damaged(&self.store.path, format!("tile {tile} of run {}: {what}", self.run));
+        dossiers.map(Some).map_err(damaged)
+    }
+}
+
+impl Journal for RunJournal {
+    fn recall(&mut self, tile: u32) -> Option<Vec<Dossier>> {
+        if self.last.is_none_or(|last| tile > last) || self.failed {
+            return None;
+        }
+        match self.read(tile) {
+            Ok(dossiers) => dossiers,
+            Err(error) => {
+                self.fail(&error); // it is asked again
+                None
+            }
+        }
+    }
+
+    fn add(&mut self, dossier: &Dossier) {
+        if !self.failed {
+            self.encoder.add(dossier);
+        }
+    }
+
+    fn close(&mut self, now: Instant, tile: u32) {
+        if self.failed {
+            return;
+        }
+        if self.waiting.is_empty() {
+            self.oldest = now;
+        }
+        let blob = self.encoder.close(tile);
+        self.waiting_octets += blob.octets();
+        self.waiting.push(blob);
+        if self.waiting.len() >= BATCH_TILES || self.waiting_octets >= BATCH_OCTETS {
+            self.write();
+        }
+    }
+
+    fn turn(&mut self, now: Instant) -> Option<Instant> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let due = self.oldest + BATCH_SPAN;
+        if now >= due {
+            self.write();
+            return None;
+        }
+        Some(due)
+    }
+}
+
+impl Store {
+    /// The ids of lists' names, made where they are new.
+    pub(super) fn names(&mut self, lists: &[String]) -> Result<Vec<i64>, StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "names of lists cannot be written down");
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(failed())?;
+        let mut names = Vec::with_capacity(lists.len());
+        {
+            let insert = "INSERT OR IGNORE INTO names (list) VALUES (?1)";
+            let mut insert = transaction.prepare(insert).map_err(failed())?;
+            let mut find = transaction
+                .prepare("SELECT id FROM names WHERE list = ?1")
+                .map_err(failed())?;
+            for list in lists {
+                insert.execute([list]).map_err(failed())?;
+                names.push(find.query_row([list], |row| row.get(0)).map_err(failed())?);
+            }
+        }
+        transaction.commit().map_err(failed())?;
+        Ok(names)
+    }
+
+    /// Writes tiles of a run in one transaction. A tile that is there already was partly open, and is replaced.
+    pub(super) fn write_tiles(&mut self, run: RunId, tiles: &[Blob], names: &[i64]) -> Result<(), StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "the run cannot be written down");
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(failed())?;
+        {
+            let insert = "INSERT OR REPLACE INTO tiles (run, number, open, targets, states, details) \
+                          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let mut tile = transaction.prepare_cached(insert).map_err(failed())?;
+            let insert = "INSERT OR REPLACE INTO listings (target, list, run, role, tier, codes) \
+                          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let mut listing = transaction.prepare_cached(insert).map_err(failed())?;
+            for blob in tiles {
+                let values = params![run.0, blob.number, blob.open, blob.targets, blob.states, blob.details];
+                tile.execute(values).map_err(failed())?;
+                for row in &blob.listings {
+                    let name = names[usize::from(row.column)];
+                    let values = params![row.target, name, run.0, row.role.as_str(), row.tier.as_str(), row.codes];
+                    listing.execute(values).map_err(failed())?;
+                }
+            }
+        }
+        transaction.commit().map_err(failed())
+    }
+
+    /// How many tiles of a run are written, and how many pairs of them are open.
+    pub(super) fn written(&self, run: RunId) -> Result<(u64, u64), StoreError> {
+        let query = "SELECT count(*), coalesce(sum(open), 0) FROM tiles WHERE run = ?1";
+        let found = self
+            .connection
+            .query_row(query, [run.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+        let (tiles, open) = found.map_err(StoreError::sqlite(&self.path, "the run cannot be read"))?;
+        Ok((tiles.unsigned_abs(), open.unsigned_abs()))
+    }
+}

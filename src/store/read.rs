@@ -1,0 +1,111 @@
+//! The dossiers of a run out of the database, a tile at a time, in input order.
+
+use rusqlite::OptionalExtension;
+
+use crate::dnsxl::{Catalogue, ListIndex};
+use crate::dossier::Dossier;
+
+use super::blob::read_dossiers;
+use super::database::Store;
+use super::error::StoreError;
+use super::facts::lists_of;
+use super::runs::RunId;
+
+/// How a list of a run did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredList {
+    /// It was healthy when the run began to ask it, or was not to be checked.
+    pub usable: bool,
+    /// Its record, as JSON.
+    pub record: String,
+}
+
+/// A tile out of the database: its number, and its octets.
+pub(super) struct Octets {
+    pub(super) number: i64,
+    pub(super) targets: Vec<u8>,
+    pub(super) states: Vec<u8>,
+    pub(super) details: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// What was known of a run's lists when it ran, in the order of its columns.
+    ///
+    /// # Errors
+    /// If it cannot be read, or makes no sense.
+    pub fn catalogue_of(&self, run: RunId) -> Result<Catalogue, StoreError> {
+        let query = "SELECT lists FROM facts WHERE id = (SELECT facts FROM runs WHERE id = ?1)";
+        let text: String = self
+            .connection
+            .query_row(query, [run.0], |row| row.get(0))
+            .map_err(StoreError::sqlite(&self.path, "the lists of a run cannot be read"))?;
+        lists_of(&text).ok_or_else(|| StoreError::damaged(&self.path, format!("the lists of run {run}")))
+    }
+
+    /// How each list of a run did, in the order of its columns; empty if no part of the run ended in order.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn lists_of(&self, run: RunId) -> Result<Vec<StoredList>, StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "the lists of a run cannot be read");
+        let query = "SELECT usable, record FROM run_lists WHERE run = ?1 ORDER BY place";
+        let mut statement = self.connection.prepare(query).map_err(failed())?;
+        let lists = statement.query_map([run.0], |row| {
+            Ok(StoredList {
+                usable: row.get(0)?,
+                record: row.get(1)?,
+            })
+        });
+        lists.map_err(failed())?.collect::<Result<_, _>>().map_err(failed())
+    }
+
+    /// Hands out the dossiers of a run in input order. Their lists are places in [`catalogue_of`](Store::catalogue_of).
+    ///
+    /// # Errors
+    /// If they cannot be read, or `take` fails.
+    pub fn dossiers<E: From<StoreError>>(
+        &self,
+        run: RunId,
+        mut take: impl FnMut(Dossier) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let lists: Vec<ListIndex> = self.catalogue_of(run)?.indexed().map(|(index, _)| index).collect();
+        let mut behind = -1;
+        while let Some(tile) = self.next_tile(run, behind)? {
+            behind = tile.number;
+            for dossier in self.dossiers_of(run, &tile, &lists)? {
+                take(dossier)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first tile of a run behind a number.
+    pub(super) fn next_tile(&self, run: RunId, behind: i64) -> Result<Option<Octets>, StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "a tile cannot be read");
+        let query = "SELECT number, targets, states, details FROM tiles WHERE run = ?1 AND number > ?2 \
+                     ORDER BY number LIMIT 1";
+        let mut statement = self.connection.prepare_cached(query).map_err(failed())?;
+        let tile = statement.query_row([run.0, behind], |row| {
+            Ok(Octets {
+                number: row.get(0)?,
+                targets: row.get(1)?,
+                states: row.get(2)?,
+                details: row.get(3)?,
+            })
+        });
+        tile.optional().map_err(failed())
+    }
+
+    pub(super) fn dossiers_of(
+        &self,
+        run: RunId,
+        tile: &Octets,
+        lists: &[ListIndex],
+    ) -> Result<Vec<Dossier>, StoreError> {
+        let parts = (&tile.targets[..], &tile.states[..], tile.details.as_deref());
+        read_dossiers(parts, lists).map_err(|what| {
+            let what = format!("tile {} of run {run}: {what}", tile.number);
+            StoreError::damaged(&self.path, what)
+        })
+    }
+}

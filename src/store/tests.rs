@@ -1,0 +1,404 @@
+//! The database by itself: opened, shared, damaged, and what it keeps.
+
+use std::cell::Cell;
+use std::fs;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::clock::Instant;
+use crate::dnsxl::{
+    Catalogue, Cause, How, List, ListIndex, Listing, NameForm, Observation, Operator, OperatorIndex, Role, Status,
+    Terms, TestEntries, Tier, Use,
+};
+use crate::dossier::{Dossier, Journal, ListFate, Observed};
+use crate::plan::Ledger;
+use crate::targets::{Kind, Target};
+
+fn catalogue(ids: &[&str]) -> Catalogue {
+    let list = |id: &&str| List {
+        id: (*id).to_owned(),
+        zone: format!("{id}.example"),
+        query: None,
+        operator: OperatorIndex(0),
+        kinds: vec![Kind::Ip4],
+        role: Role::Block,
+        tier: Tier::B,
+        default: true,
+        tags: Vec::new(),
+        covers: Vec::new(),
+        about: None,
+        remove: None,
+        remove_how: None,
+        lookup: None,
+        codes: Default::default(),
+        refusal: Vec::new(),
+        txt: true,
+        ip6_unit: None,
+        name_form: NameForm::Full,
+        test: TestEntries::default(),
+        status: Status::Live,
+        retired: None,
+        sources: Vec::new(),
+    };
+    let operator = Operator {
+        id: "alpha".into(),
+        name: "Alpha".into(),
+        home: None,
+        checked: None,
+        terms: Terms {
+            usage: Use::Free,
+            max_queries_per_day: None,
+            max_qps: None,
+            public_resolvers: None,
+        },
+        refusal: Vec::new(),
+    };
+    Catalogue::from_parts(ids.iter().map(list).collect(), vec![operator])
+}
+
+fn lists(catalogue: &Catalogue) -> Vec<(ListIndex, String)> {
+    catalogue
+        .indexed()
+        .map(|(index, list)| (index, list.id.clone()))
+        .collect()
+}
+
+fn new_run(catalogue: &Catalogue, targets: &str) -> NewRun {
+    let places = lists(catalogue).into_iter().map(|(index, _)| index);
+    NewRun {
+        started: Timestamp::UNIX_EPOCH,
+        label: "192.0.2.0/30".into(),
+        target_count: 4,
+        plan: [("targets".to_owned(), targets.to_owned())].into(),
+        seed: u64::MAX,
+        facts: write_facts(catalogue, places),
+    }
+}
+
+fn listed(code: u8) -> Observation {
+    Observation::Listed(Box::new(Listing {
+        codes: vec![[127, 0, 0, code].into()],
+        meanings: vec!["spam".into()],
+        role: Role::Block,
+        tier: Tier::B,
+        reason: None,
+        ttl: 60,
+    }))
+}
+
+/// A dossier of 192.0.2.x.
+fn dossier(last: u8, observations: &[Observation]) -> Dossier {
+    let observed = observations.iter().enumerate().map(|(column, observation)| Observed {
+        list: ListIndex(column as u16),
+        observation: observation.clone(),
+        how: How::Asked,
+    });
+    Dossier {
+        target: Target::Ip4([192, 0, 2, last].into()),
+        special_use: None,
+        observations: observed.collect(),
+        stages: Vec::new(),
+        findings: Vec::new(),
+        revision: 1,
+    }
+}
+
+fn no_fault(error: &StoreError) {
+    panic!("{error}");
+}
+
+/// A run of these dossiers, a tile each.
+fn keep(store: &mut Store, catalogue: &Catalogue, dossiers: &[Dossier]) -> StoredRun {
+    let (run, _lock) = store.begin(&new_run(catalogue, "t")).expect("begun");
+    let again = store.again().expect("opened");
+    let mut journal = RunJournal::open(again, run.id, lists(catalogue), no_fault).expect("opened");
+    for (number, dossier) in dossiers.iter().enumerate() {
+        journal.add(dossier);
+        journal.close(Instant::ZERO, number as u32);
+    }
+    assert!(journal.finish());
+    run
+}
+
+fn read(store: &Store, run: RunId) -> Vec<Dossier> {
+    let mut dossiers = Vec::new();
+    let read: Result<(), StoreError> = store.dossiers(run, |dossier| {
+        dossiers.push(dossier);
+        Ok(())
+    });
+    read.expect("sound");
+    dossiers
+}
+
+#[test]
+fn what_is_kept_is_recalled_and_read_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("deep/er/runs.db");
+    let mut store = Store::open(&path).expect("made, with its folders");
+    let catalogue = catalogue(&["one", "two"]);
+    let all = [
+        dossier(1, &[listed(2), Observation::NotListed]),
+        dossier(2, &[Observation::Unknown(Cause::OverBudget), listed(3)]),
+    ];
+    let run = keep(&mut store, &catalogue, &all);
+    assert_eq!(read(&store, run.id), all);
+    assert_eq!(store.catalogue_of(run.id).expect("sound"), catalogue);
+    assert_eq!(store.run(run.id).expect("read").expect("there").seed, u64::MAX);
+    let again = store.again().expect("opened");
+    let mut journal = RunJournal::open(again, run.id, lists(&catalogue), no_fault).expect("opened");
+    assert_eq!(journal.written().expect("read"), (2, 1));
+    assert_eq!(journal.recall(1).expect("there"), all[1..]);
+    assert_eq!(journal.recall(2), None);
+    let mended = dossier(2, &[Observation::NotListed, listed(3)]);
+    journal.add(&mended);
+    journal.close(Instant::ZERO, 1);
+    let due = journal.turn(Instant::ZERO).expect("it waits");
+    assert_eq!(journal.turn(due), None);
+    assert_eq!(journal.written().expect("read"), (2, 0), "replaced, not doubled");
+    assert_eq!(read(&store, run.id), [all[0].clone(), mended]);
+}
+
+#[test]
+fn a_run_is_held_by_one_and_its_lock_dies_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("runs.db");
+    let mut store = Store::open(&path).expect("made");
+    let (run, lock) = store.begin(&new_run(&catalogue(&["one"]), "t")).expect("begun");
+    assert!(RunLock::is_held(&path, run.id));
+    assert!(RunLock::take(&path, run.id).expect("tried").is_none());
+    assert!(
+        RunLock::take(&path, RunId(99)).expect("tried").is_some(),
+        "another run is free"
+    );
+    drop(lock);
+    assert!(!RunLock::is_held(&path, run.id));
+    let lock = RunLock::take(&path, run.id).expect("tried");
+    assert!(lock.is_some());
+    drop(lock);
+    let files = fs::read_dir(folder.path()).expect("readable");
+    let left = files.filter(|file| {
+        let name = file.as_ref().expect("readable").file_name();
+        name.to_string_lossy().ends_with(".lock")
+    });
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn files_that_are_not_ours_or_damaged_are_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let message = |name: &str| Store::open(&path(name)).expect_err(name).to_string();
+    fs::write(
+        path("garbage.db"),
+        "no database at all, but long enough to be read as one: ".repeat(40),
+    )
+    .expect("written");
+    assert!(
+        message("garbage.db").contains("no database"),
+        "{}",
+        message("garbage.db")
+    );
+    fs::write(path("empty.db"), "").expect("written");
+    Store::open(&path("empty.db")).expect("an empty file is a new one");
+    let foreign = rusqlite::Connection::open(path("foreign.db")).expect("made");
+    foreign.execute_batch("CREATE TABLE x (y)").expect("made");
+    drop(foreign);
+    assert!(message("foreign.db").contains("not a run database"));
+    drop(Store::open(&path("newer.db")).expect("made"));
+    let newer = rusqlite::Connection::open(path("newer.db")).expect("opened");
+    newer.execute_batch("PRAGMA user_version = 4711").expect("set");
+    drop(newer);
+    let text = message("newer.db");
+    assert!(
+        text.contains("4711") && text.contains("newer.db") && text.contains("newer reputon"),
+        "{text}"
+    );
+    drop(Store::open(&path("cut.db")).expect("made"));
+    let whole = fs::read(path("cut.db")).expect("there");
+    fs::write(path("cut.db"), &whole[..whole.len() / 2]).expect("written");
+    assert!(message("cut.db").contains("damaged"), "{}", message("cut.db"));
+    fs::create_dir(path("folder.db")).expect("made");
+    assert!(message("folder.db").contains("folder.db"));
+    assert!(matches!(
+        Store::open_to_read(&path("none.db")),
+        Err(StoreError::Missing(_))
+    ));
+}
+
+#[test]
+fn what_changed_is_told_and_unknown_is_never_cleared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(&folder.path().join("runs.db")).expect("made");
+    let not = || Observation::NotListed;
+    let unknown = || Observation::Unknown(Cause::Timeout);
+    let before = [
+        dossier(1, &[listed(2), listed(2), listed(2)]),
+        dossier(2, &[listed(2), not(), listed(2)]),
+        dossier(3, &[not(), unknown(), not()]),
+        dossier(4, &[listed(2), listed(2), listed(2)]),
+    ];
+    let after = [
+        dossier(1, &[not(), listed(2), not()]),
+        dossier(2, &[unknown(), listed(9), not()]),
+        dossier(3, &[unknown(), listed(2), not()]),
+    ];
+    let first = keep(&mut store, &catalogue(&["one", "two", "gone"]), &before);
+    let second = keep(&mut store, &catalogue(&["one", "two", "new"]), &after);
+    let difference = compare(&store, &first, &second).expect("sound");
+    let pairs = |changes: &[crate::dossier::Change]| -> Vec<String> {
+        let pair = |change: &crate::dossier::Change| format!("{} {} {}", change.target, change.list, change.after);
+        changes.iter().map(pair).collect()
+    };
+    assert_eq!(
+        pairs(&difference.newly_listed),
+        ["192.0.2.2 two listed", "192.0.2.3 two listed"]
+    );
+    assert_eq!(pairs(&difference.cleared), ["192.0.2.1 one not_listed"]);
+    assert_eq!(
+        pairs(&difference.became_unknown),
+        [
+            "192.0.2.1 gone not_asked",
+            "192.0.2.2 one timeout",
+            "192.0.2.2 gone not_asked"
+        ]
+    );
+    assert_eq!(difference.counts.lost_sight, 1);
+    let fates: Vec<_> = difference
+        .lists
+        .iter()
+        .map(|list| (list.list.as_str(), list.what))
+        .collect();
+    assert_eq!(fates, [("new", ListFate::Added), ("gone", ListFate::Removed)]);
+    assert!(difference.is_worse(Tier::B) && !difference.is_worse(Tier::A));
+    assert!(compare(&store, &first, &first).expect("sound").is_empty());
+}
+
+#[test]
+fn a_history_has_first_and_last_and_old_runs_can_be_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(&folder.path().join("runs.db")).expect("made");
+    let catalogue = catalogue(&["one", "two"]);
+    for code in [2, 2, 9] {
+        keep(
+            &mut store,
+            &catalogue,
+            &[dossier(7, &[listed(code), Observation::NotListed])],
+        );
+    }
+    let target = Target::Ip4([192, 0, 2, 7].into());
+    let history = store.history(&target).expect("read");
+    assert_eq!(history.len(), 1);
+    let seen = &history[0];
+    assert_eq!((seen.first_run, seen.last_run, seen.runs), (RunId(1), RunId(3), 3));
+    assert_eq!(seen.codes, ["127.0.0.9"]);
+    assert_eq!(store.runs_with(&target, 2).expect("read"), [RunId(3), RunId(2)]);
+    let held = RunLock::take(store.path(), RunId(1)).expect("tried");
+    let removed = store.prune(1).expect("removed");
+    assert_eq!(removed.iter().map(|run| run.id).collect::<Vec<_>>(), [RunId(2)]);
+    drop(held);
+    assert_eq!(store.prune(1).expect("removed").len(), 1);
+    assert_eq!(store.history(&target).expect("read")[0].runs, 1);
+    assert_eq!(store.runs().expect("read").len(), 1);
+}
+
+thread_local! {
+    static HOURS: Cell<i64> = const { Cell::new(0) };
+}
+
+fn date() -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_hours(HOURS.get())
+}
+
+#[test]
+fn budgets_are_shared_roll_over_24_hours_and_survive_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("runs.db");
+    let ledger = || StoreLedger::new(Store::open(&path).expect("opened"), no_fault).at(date);
+    let (mut one, mut two) = (ledger(), ledger());
+    assert_eq!(one.reserve("alpha", 1_000, 600), 600);
+    assert_eq!(two.reserve("alpha", 1_000, 600), 400);
+    assert_eq!(two.reserve("beta", 1_000, 600), 600);
+    one.settle("alpha", 0, 250);
+    drop(one); // as a kill would: 350 stay taken
+    assert_eq!(two.reserve("alpha", 1_000, 600), 250);
+    HOURS.set(12);
+    two.settle("alpha", 100, 50);
+    assert_eq!(two.reserve("alpha", 1_000, 600), 50);
+    HOURS.set(24);
+    assert_eq!(
+        ledger().reserve("alpha", 1_000, 5_000),
+        0,
+        "a lease may be used some minutes later"
+    );
+    HOURS.set(25);
+    assert_eq!(
+        ledger().reserve("alpha", 1_000, 5_000),
+        850,
+        "what was kept at 12 counts until 36"
+    );
+    HOURS.set(37);
+    assert_eq!(ledger().reserve("alpha", 1_000, 5_000), 150);
+}
+
+#[test]
+fn a_ledger_without_its_file_keeps_to_what_it_knew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("runs.db");
+    let told = std::rc::Rc::new(Cell::new(0));
+    let ear = told.clone();
+    let store = Store::open(&path).expect("made");
+    let mut ledger = StoreLedger::new(store, move |_| ear.set(ear.get() + 1)).at(date);
+    assert_eq!(ledger.reserve("alpha", 1_000, 600), 600);
+    let other = rusqlite::Connection::open(&path).expect("opened");
+    other.execute_batch("DROP TABLE leases").expect("dropped");
+    assert_eq!(ledger.reserve("alpha", 1_000, 600), 400);
+    assert_eq!(ledger.reserve("alpha", 1_000, 600), 0);
+    assert_eq!(told.get(), 1, "told once");
+}
+
+#[test]
+fn shards_become_one_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let catalogue = catalogue(&["one"]);
+    let path = |name: &str| folder.path().join(name);
+    for (shard, numbers) in [("1/2", [0u32, 2]), ("2/2", [1, 3])] {
+        let mut store = Store::open(&path(&shard.replace('/', "of"))).expect("made");
+        let mut run = new_run(&catalogue, "t");
+        run.plan.insert("shard".into(), shard.into());
+        let (run, _lock) = store.begin(&run).expect("begun");
+        let again = store.again().expect("opened");
+        let mut journal = RunJournal::open(again, run.id, lists(&catalogue), no_fault).expect("opened");
+        for number in numbers {
+            journal.add(&dossier(number as u8, &[listed(2)]));
+            journal.close(Instant::ZERO, number);
+        }
+        assert!(journal.finish());
+        let end = (Timestamp::UNIX_EPOCH, true);
+        let lists = [(true, r#"{"id":"one","listed":2,"health":"healthy"}"#.to_owned())];
+        store
+            .end(
+                run.id,
+                end,
+                r#"{"planned":2,"answered":1,"queries":{"alpha":3}}"#,
+                &lists,
+            )
+            .expect("ended");
+    }
+    let mut store = Store::open(&path("whole")).expect("made");
+    let first = store.import(&path("1of2")).expect("imported");
+    assert_eq!((first[0].merged, first[0].tiles), (false, 2));
+    let second = store.import(&path("2of2")).expect("imported");
+    assert_eq!(
+        (second[0].merged, second[0].tiles, second[0].into),
+        (true, 2, first[0].into)
+    );
+    let again = store.import(&path("2of2")).expect("imported");
+    assert_eq!((again[0].tiles, again[0].known), (0, 2), "nothing twice");
+    let targets: Vec<String> = read(&store, first[0].into)
+        .iter()
+        .map(|one| one.target.to_string())
+        .collect();
+    assert_eq!(targets, ["192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    assert_eq!(store.runs().expect("read").len(), 1);
+}
