@@ -14,7 +14,7 @@ const MISMATCHES_MAX: u64 = 100;
 /// Whether a list was healthy when the run began to ask it.
 pub(crate) fn is_usable(report: &RunReport, list: ListIndex, unchecked: bool) -> bool {
     let found = report.lists.iter().find(|one| one.list == list);
-    found.is_some_and(|one| one.healthy_at_start.unwrap_or(unchecked))
+    found.is_some_and(|one| one.healthy_at_start.unwrap_or(unchecked || one.vouched.is_some()))
 }
 
 /// The record of a list of the run.
@@ -26,7 +26,10 @@ pub(crate) fn list_record(catalogue: &Catalogue, report: &ListReport) -> ListRec
     };
     ListRecord {
         health,
-        cause: report.fault.as_ref().map(|fault| fault.state.as_str().to_owned()),
+        cause: match (&report.fault, report.vouched) {
+            (Some(fault), _) => Some(fault.state.as_str().to_owned()),
+            (None, vouched) => vouched.map(|how| how.as_str().to_owned()),
+        },
         asked: report.asked,
         listed: report.listed,
         not_listed: report.not_listed,

@@ -102,6 +102,19 @@ impl Questions {
         })
     }
 
+    /// The questions of a list as they are asked of its data at hand: relative to the zone, without a key, and of retired
+    /// lists too.
+    pub fn relative(list: &List) -> Questions {
+        Questions {
+            prefix: Name::root(),
+            suffix: Name::root(),
+            apex: Name::root(),
+            key: None,
+            kinds: list.kinds.clone(),
+            name_form: list.name_form,
+        }
+    }
+
     /// The names to ask for a target: two where the list wants a domain in both forms and they differ.
     ///
     /// # Errors

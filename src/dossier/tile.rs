@@ -197,6 +197,14 @@ impl Tile {
         Settled::of(self.states[column * self.len + offset]).is_some()
     }
 
+    /// The epoch that a pair is provisional in; none if it is confirmed, or not settled.
+    pub fn epoch(&self, column: usize, offset: usize) -> Option<Epoch> {
+        let state = self.states[column * self.len + offset];
+        [Epoch::Even, Epoch::Odd]
+            .into_iter()
+            .find(|epoch| state & epoch.bit() != 0)
+    }
+
     /// Settles a pending pair as not to be asked.
     pub fn exclude(&mut self, column: usize, offset: usize, reason: Reason) {
         self.settle_code(column, offset, Settled::NotAsked(reason), None);

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::dnsxl::{Catalogue, Key, ListIndex, Questions, Reason};
 use crate::targets::{Kind, TargetSet};
 
+use super::composites::composites;
+use super::local::LocalList;
+
 /// The users' keys by operator id.
 pub type Keys = BTreeMap<String, Key>;
 
@@ -16,6 +19,10 @@ const TXT_ONLY: &str = "txt-only";
 pub enum Treatment {
     /// It is asked.
     Ask,
+    /// It is learnt from what this column's list says, and asked only where that cannot tell.
+    Fold(usize),
+    /// It is evaluated from data at hand.
+    Local,
     /// It is not, and why.
     NotAsked(Reason),
 }
@@ -27,6 +34,14 @@ pub struct Column {
     pub list: ListIndex,
     /// Its questions, or why it has none.
     pub questions: Result<Questions, Reason>,
+    /// Its data, if that is at hand.
+    pub local: Option<LocalList>,
+    /// By kind.
+    treatments: [Treatment; Kind::ALL.len()],
+    /// The columns that are learnt from this one, by kind.
+    parts: [Vec<usize>; Kind::ALL.len()],
+    /// The prefix length of what it lists of IPv6, if that is not single addresses.
+    unit: Option<u8>,
 }
 
 /// What is to be asked of whom.
@@ -38,10 +53,11 @@ pub struct Plan<'a> {
     pub targets: &'a TargetSet,
     /// The lists of the run, in the order of the catalogue.
     pub columns: Vec<Column>,
+    folds: bool,
 }
 
 impl<'a> Plan<'a> {
-    /// Plans to ask all of `lists` about all of `targets`.
+    /// Plans to learn of all of `lists` about all of `targets`, composites asked in place of their parts.
     pub fn new(catalogue: &'a Catalogue, targets: &'a TargetSet, lists: &[ListIndex], keys: &Keys) -> Plan<'a> {
         let columns = lists.iter().map(|&list| {
             let key = keys.get(&catalogue.operator_of(list).id);
@@ -50,23 +66,84 @@ impl<'a> Plan<'a> {
                 true => Err(Reason::Unsupported),
                 false => Questions::prepare(facts, key),
             };
-            Column { list, questions }
+            Column {
+                list,
+                questions,
+                local: None,
+                treatments: [Treatment::NotAsked(Reason::Unsupported); Kind::ALL.len()],
+                parts: Default::default(),
+                unit: facts.ip6_unit.filter(|&unit| unit < 128),
+            }
         });
-        Plan {
+        let mut plan = Plan {
             catalogue,
             targets,
             columns: columns.collect(),
+            folds: true,
+        };
+        plan.treat();
+        plan
+    }
+
+    /// The same plan, with every list asked itself.
+    pub fn without_folding(mut self) -> Plan<'a> {
+        self.folds = false;
+        self.treat();
+        self
+    }
+
+    /// The same plan, with these lists evaluated from data at hand. Lists that are not of the run are left alone.
+    pub fn with_local(mut self, mut local: BTreeMap<ListIndex, LocalList>) -> Plan<'a> {
+        for column in &mut self.columns {
+            column.local = local.remove(&column.list);
+        }
+        self.treat();
+        self
+    }
+
+    /// Decides the treatment of each column and kind.
+    fn treat(&mut self) {
+        for kind in Kind::ALL {
+            let alone: Vec<Treatment> = self.columns.iter().map(|column| self.alone(column, kind)).collect();
+            let into = match self.folds {
+                true => composites(self.catalogue, &self.columns, kind, &alone),
+                false => vec![None; alone.len()],
+            };
+            for column in &mut self.columns {
+                column.parts[kind as usize].clear();
+            }
+            for (part, into) in into.iter().enumerate() {
+                self.columns[part].treatments[kind as usize] = into.map_or(alone[part], Treatment::Fold);
+                if let Some(composite) = *into {
+                    self.columns[composite].parts[kind as usize].push(part);
+                }
+            }
+        }
+    }
+
+    /// How a list treats a kind of target if it learns nothing from others.
+    fn alone(&self, column: &Column, kind: Kind) -> Treatment {
+        match (&column.local, &column.questions) {
+            _ if !self.catalogue.list(column.list).takes(kind) => Treatment::NotAsked(Reason::Unsupported),
+            (Some(_), _) => Treatment::Local,
+            (None, Ok(_)) => Treatment::Ask,
+            (None, Err(reason)) => Treatment::NotAsked(*reason),
         }
     }
 
     /// How a column treats a kind of target.
     pub fn treatment(&self, column: usize, kind: Kind) -> Treatment {
-        let Column { list, questions } = &self.columns[column];
-        match questions {
-            _ if !self.catalogue.list(*list).takes(kind) => Treatment::NotAsked(Reason::Unsupported),
-            Ok(_) => Treatment::Ask,
-            Err(reason) => Treatment::NotAsked(*reason),
-        }
+        self.columns[column].treatments[kind as usize]
+    }
+
+    /// The columns that are learnt from what this column's list says of a kind of target.
+    pub fn parts(&self, column: usize, kind: Kind) -> &[usize] {
+        &self.columns[column].parts[kind as usize]
+    }
+
+    /// The prefix length of the addresses that share one answer of the column's list; none if each has its own.
+    pub fn unit(&self, column: usize, kind: Kind) -> Option<u8> {
+        self.columns[column].unit.filter(|_| kind == Kind::Ip6)
     }
 
     /// The kinds that occur among the targets.
@@ -74,12 +151,12 @@ impl<'a> Plan<'a> {
         Kind::ALL.into_iter().filter(|&kind| self.targets.count(kind) > 0)
     }
 
-    /// Pairs that are to be asked about, special-use targets counted too.
+    /// Pairs that are to be learnt, special-use targets counted too.
     pub fn pairs(&self) -> u64 {
         self.kinds()
             .map(|kind| {
-                let asked = |column: &usize| self.treatment(*column, kind) == Treatment::Ask;
-                self.targets.count(kind) * (0..self.columns.len()).filter(asked).count() as u64
+                let learnt = |column: &usize| !matches!(self.treatment(*column, kind), Treatment::NotAsked(_));
+                self.targets.count(kind) * (0..self.columns.len()).filter(learnt).count() as u64
             })
             .sum()
     }

@@ -37,7 +37,9 @@ impl<N: Network> Worker<'_, N> {
     pub(super) fn open_budgets(&mut self) {
         let now = self.network.now();
         for (operator, budget) in &mut self.budgets {
-            let least = BUDGET_FOR_CONTROLS * budget.lanes.len() as u64;
+            let lanes = budget.lanes.iter().map(|lane| &self.lanes[usize::from(lane.0)]);
+            let controlled = lanes.filter(|lane| lane.standing != Standing::Spare).count();
+            let least = BUDGET_FOR_CONTROLS * controlled as u64;
             let id = &self.plan.catalogue.operator(*operator).id;
             budget.granted = self.ledger.reserve(id, budget.limit, least + chunk_of(budget.limit));
             budget.until = now + LEASE_SPAN;
@@ -62,9 +64,12 @@ impl<N: Network> Worker<'_, N> {
     /// be controlled to the end.
     fn spent(&self, budget: &Budget) -> (u64, u64) {
         let tries = 1 + u64::from(self.options.retries);
-        let mut unsent = BUDGET_FOR_CONTROLS * budget.lanes.len() as u64;
+        let mut unsent = 0;
         let (mut packets, mut last) = (0, None);
         for lane in budget.lanes.iter().map(|lane| &self.lanes[usize::from(lane.0)]) {
+            if lane.standing != Standing::Spare {
+                unsent += BUDGET_FOR_CONTROLS;
+            }
             unsent += tries * u64::from(lane.in_flight);
             // Lanes of one list stand together, and share its route.
             if last.replace(lane.route) != Some(lane.route) {
@@ -103,11 +108,7 @@ impl<N: Network> Worker<'_, N> {
 
     /// The budget is used up: what is pending is for another day. What was learnt is still to be confirmed.
     pub(super) fn exhaust(&mut self, index: LaneIndex) {
-        let lane = &self.lanes[usize::from(index.0)];
-        let (column, kind) = (lane.column, lane.kind);
-        for (_, tile) in self.window.open_of(kind) {
-            tile.tile.give_up(column, Cause::OverBudget);
-        }
+        self.abandon(index, Cause::OverBudget);
         // Tiles that open later are filled by the next call.
         self.lanes[usize::from(index.0)].cursor = (self.window.end(), 0);
     }

@@ -110,6 +110,7 @@ impl Scan<'_> {
         let mut doors = self.doors();
         let (resolvers, mut resolver_faults) = self.check_resolvers(&mut worker, &mut doors, stop)?;
         self.make_lanes(&mut worker, (&mut doors, &resolvers), &Kind::ALL)?;
+        worker.wake_all();
         let mut batch = Batch::new();
         loop {
             let now = worker.network.now();
@@ -147,9 +148,12 @@ impl Scan<'_> {
                     .iter()
                     .find(|lane| lane.column == column && lane.kind == kind);
                 all.push(match (self.plan.treatment(column, kind), lane) {
-                    (Treatment::Ask, Some(lane)) => of_lane(worker, lane),
-                    (Treatment::NotAsked(reason), _) => not_asked(list.list, kind, reason),
-                    (Treatment::Ask, None) => unreachable!("every list that is to be asked has its lanes"),
+                    (_, Some(lane)) => of_lane(worker, lane),
+                    (Treatment::NotAsked(reason), None) => not_asked(list.list, kind, reason),
+                    (Treatment::Local, None) => not_asked(list.list, kind, Reason::Excluded),
+                    (Treatment::Ask | Treatment::Fold(_), None) => {
+                        unreachable!("every list that is to be asked has its lanes")
+                    }
                 });
             }
         }

@@ -10,14 +10,14 @@ use crate::exchange::Ask;
 use crate::wire::Rtype;
 
 use super::explain::is_told;
-use super::lane::Standing;
+use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
 use super::window::Half;
 use super::worker::{NAMES_MAX, Worker, restore};
 
 impl<N: Network> Worker<'_, N> {
-    /// Settles a pair by how its lane stands now.
+    /// Settles a pair by how its lane stands now, and with it the pairs that waited for its answer.
     pub(super) fn settle(&mut self, index: LaneIndex, number: u32, offset: u8, observation: Observation) {
         let lane = &mut self.lanes[usize::from(index.0)];
         let tile = &mut self
@@ -26,20 +26,20 @@ impl<N: Network> Worker<'_, N> {
             .expect("a tile with pairs in flight is held")
             .tile;
         let offset = usize::from(offset);
-        match lane.standing {
-            Standing::GivenUp(cause) => tile.settle(lane.column, offset, Observation::Unknown(cause), None),
-            Standing::Good if observation == Observation::Unknown(Cause::Cancelled) => {
-                tile.settle(lane.column, offset, observation, None);
-            }
-            Standing::Good if self.options.skip_health => tile.settle(lane.column, offset, observation, None),
+        let (observation, epoch) = match lane.standing {
+            Standing::GivenUp(cause) => (Observation::Unknown(cause), None),
+            Standing::Good if observation == Observation::Unknown(Cause::Cancelled) => (observation, None),
+            Standing::Good if self.options.skip_health => (observation, None),
             Standing::Good => {
-                tile.settle(lane.column, offset, observation, Some(lane.epoch));
                 lane.answers += 1;
                 lane.provisional += 1;
+                (observation, Some(lane.epoch))
             }
             // It came while the list is not trusted.
-            _ => tile.put_back(lane.column, offset),
-        }
+            _ => return tile.put_back(lane.column, offset),
+        };
+        tile.settle(lane.column, offset, observation, epoch);
+        self.spread(index, number, offset);
     }
 
     /// Asks what is pending, as far as the engine has room and the operators' budgets last.
@@ -68,12 +68,9 @@ impl<N: Network> Worker<'_, N> {
                 allowance -= asked as u64;
             }
         }
-        // Without a single list that can be asked, tiles still have to be opened and reported.
-        if self
-            .lanes
-            .iter()
-            .all(|lane| matches!(lane.standing, Standing::GivenUp(_)))
-        {
+        // Without a single list that is asked, tiles still have to be opened and reported.
+        let asks = |lane: &Lane| !matches!(lane.standing, Standing::GivenUp(_) | Standing::Spare);
+        if !self.lanes.iter().any(asks) {
             while self.open_next() {}
         }
     }
@@ -97,6 +94,7 @@ impl<N: Network> Worker<'_, N> {
             let told = recalled.into_iter().map(|dossier| (dossier.stages, dossier.findings));
             open.recalled = told.collect();
             open.kept &= !self.explainer.is_wanted() || open.recalled.iter().all(is_told);
+            self.spread_known(number);
         }
         opened
     }
@@ -157,8 +155,10 @@ impl<N: Network> Worker<'_, N> {
         let names = match questions.names(&target) {
             Ok(names) => names,
             Err(reason) => {
+                let offset = usize::from(offset);
                 tile.tile
-                    .settle(lane.column, usize::from(offset), Observation::NotAsked(reason), None);
+                    .settle(lane.column, offset, Observation::NotAsked(reason), None);
+                self.spread(index, number, offset);
                 return 0;
             }
         };

@@ -162,11 +162,11 @@ impl<N: Network> Worker<'_, N> {
 
     /// When every lane has been examined: are the lists broken, or is it what they are asked through?
     fn judge_resolvers(&mut self) {
-        let unexamined = |lane: &Lane| matches!(lane.standing, Standing::New) || lane.evidence.is_none();
+        let unexamined = |lane: &Lane| lane.standing == Standing::New || lane.evidence.is_none();
         if self
             .lanes
             .iter()
-            .any(|lane| unexamined(lane) && !matches!(lane.standing, Standing::GivenUp(_)))
+            .any(|lane| unexamined(lane) && !matches!(lane.standing, Standing::GivenUp(_) | Standing::Spare))
         {
             return;
         }
@@ -187,7 +187,8 @@ impl<N: Network> Worker<'_, N> {
             let lane = &self.lanes[usize::from(index.0)];
             let fault = match &lane.standing {
                 Standing::Failing(fault) => fault,
-                Standing::Good if broken && !lane.routed => {
+                // Spare ones go with what they would be asked through.
+                Standing::Good | Standing::Spare | Standing::New if broken && !lane.routed => {
                     self.lanes[usize::from(index.0)].healthy_at_start = false;
                     self.give_up(index, Cause::ResolverBroken);
                     continue;
@@ -305,7 +306,9 @@ impl<N: Network> Worker<'_, N> {
     /// A control was good: what the lane learnt in the epochs that it closes is confirmed. What ended unknown meanwhile is
     /// asked once more: a list that works may know.
     fn confirm(&mut self, index: LaneIndex, control: Control) {
-        let Worker { lanes, window, .. } = self;
+        let Worker {
+            lanes, window, plan, ..
+        } = self;
         let lane = &mut lanes[usize::from(index.0)];
         let chance = match self.stopping {
             None => SecondChance::Give,
@@ -318,9 +321,28 @@ impl<N: Network> Worker<'_, N> {
                     tile.tile.confirm((lane.column, Voice::Own), epoch, chance, |offset| {
                         lane.again.push_back((number, offset));
                     });
+                    for &part in plan.parts(lane.column, lane.kind) {
+                        let folded = (part, Voice::Composite);
+                        tile.tile.confirm(folded, epoch, SecondChance::Refuse, |_| ());
+                    }
                 }
             }
             lane.provisional += u32::from(tile.tile.provisional_of(lane.column, Voice::Own));
+        }
+        self.spread_lane(index);
+    }
+
+    /// What a lane said since its last good control is taken back, and what its parts learnt from it.
+    fn revoke(&mut self, index: LaneIndex) {
+        let plan = self.plan;
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.provisional = 0;
+        let (column, kind) = (lane.column, lane.kind);
+        for (_, tile) in self.window.open_of(kind) {
+            tile.tile.revoke(column, Voice::Own);
+            for &part in plan.parts(column, kind) {
+                tile.tile.revoke(part, Voice::Composite);
+            }
         }
     }
 
@@ -360,13 +382,12 @@ impl<N: Network> Worker<'_, N> {
         lane.fault = Some(fault);
         lane.control = None;
         lane.round += 1; // probes that are still out are of no interest
-        lane.provisional = 0;
         lane.cursor = (self.window.first(), 0);
         lane.idle = false;
         lane.doubts += 1;
         let (column, kind) = (lane.column, lane.kind);
+        self.revoke(index);
         for (_, open) in self.window.open_of(kind) {
-            open.tile.revoke(column, Voice::Own);
             for half in open.halves.iter_mut().filter(|((of, _), _)| *of == column) {
                 half.1.doubt();
             }
@@ -385,18 +406,17 @@ impl<N: Network> Worker<'_, N> {
         }
     }
 
-    /// A lane is given up: what is pending, now and later, is unknown.
+    /// A lane is given up: what is pending, now and later, is unknown, and its parts have to be asked themselves.
     pub(super) fn give_up(&mut self, index: LaneIndex, cause: Cause) {
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.standing = Standing::GivenUp(cause);
         lane.control = None;
         lane.round += 1;
-        let (column, kind) = (lane.column, lane.kind);
-        for (_, tile) in self.window.open_of(kind) {
-            tile.tile.revoke(column, Voice::Own);
-            tile.tile.give_up(column, cause);
+        self.revoke(index);
+        if self.stopping.is_none() {
+            self.wake_parts(index);
         }
-        self.lanes[usize::from(index.0)].provisional = 0;
+        self.abandon(index, cause);
     }
 
     /// When the next suspended lane is to be examined, or the next control is due by time.

@@ -15,6 +15,8 @@ pub(super) const SUSPENSIONS_MAX: u32 = 3;
 /// How a lane stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Standing {
+    /// Its pairs are learnt from another list's answers: it is neither examined nor asked until one of them has to be.
+    Spare,
     /// It has not been examined yet.
     New,
     /// Its probes are out.

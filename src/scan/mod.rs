@@ -26,6 +26,7 @@ mod network;
 mod pump;
 mod resolvers;
 mod run;
+mod spread;
 mod tasks;
 mod ticket;
 mod window;

@@ -197,6 +197,8 @@ pub struct ListReport {
     pub list: ListIndex,
     /// Whether it passed its examination before it was used; none if it was not examined.
     pub healthy_at_start: Option<bool>,
+    /// Where it was not examined because nothing had to be asked of it: how all was learnt.
+    pub vouched: Option<How>,
     /// What was wrong with it, at the start or later.
     pub fault: Option<Fault>,
     /// Queries asked, probes included, retries not.
@@ -354,6 +356,7 @@ impl Scan<'_> {
             window: Window::new(self.plan),
             explainer: Explainer::new(self.options.stages, &self.options.stage_options),
             lanes: Vec::new(),
+            lanes_of: vec![Default::default(); self.plan.columns.len()],
             checks: Vec::new(),
             budgets: Default::default(),
             journal: memory.journal,
@@ -362,6 +365,7 @@ impl Scan<'_> {
             counts: vec![Counted::default(); self.plan.columns.len()],
             resolver_fault: None,
             judged: false,
+            stirred: false,
             stopping: None,
             started,
             done_targets: 0,
@@ -494,14 +498,18 @@ impl Scan<'_> {
                 }),
             };
             for &kind in kinds {
-                if self.plan.treatment(column, kind) != Treatment::Ask {
+                let treatment = self.plan.treatment(column, kind);
+                if !matches!(treatment, Treatment::Ask | Treatment::Fold(_)) {
                     continue;
                 }
                 let index = LaneIndex(worker.lanes.len() as u16); // three a list at most
                 let mut lane = Lane::new(list.list, column, kind, route, is_routed);
-                if self.options.skip_health {
+                if matches!(treatment, Treatment::Fold(_)) {
+                    lane.standing = Standing::Spare;
+                } else if self.options.skip_health {
                     lane.standing = Standing::Good;
                 }
+                worker.lanes_of[column][kind as usize] = Some(index);
                 if broken {
                     lane.standing = Standing::GivenUp(crate::dnsxl::Cause::ResolverBroken);
                 }
@@ -542,6 +550,14 @@ impl Scan<'_> {
                             .filter(|lane| lane.evidence.is_some())
                             .all(|lane| lane.healthy_at_start)
                     }),
+                    vouched: match (&list.local, examined) {
+                        (Some(_), _) => Some(How::Local),
+                        (None, false) => lanes
+                            .clone()
+                            .any(|lane| lane.standing == Standing::Spare)
+                            .then_some(How::Folded),
+                        (None, true) => None,
+                    },
                     fault: lanes.clone().find_map(|lane| lane.fault.clone()),
                     packets: route
                         .filter(|_| examined || self.options.skip_health)

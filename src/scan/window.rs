@@ -3,9 +3,9 @@
 //! A tile opens when the first lane comes to it, and may then be worked on by all. A complete tile is handed out at once;
 //! it stays until those before it are complete too, so that whoever wants input order gets it without any other memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::dnsxl::{Cause, Observation, Reason};
+use crate::dnsxl::{Cause, How, Observation, Reason};
 use crate::dossier::{Finding, StageRecords, Tile};
 use crate::plan::{Plan, Treatment};
 use crate::targets::{Chunk, Kind, Target, special_use};
@@ -104,8 +104,8 @@ impl<'a> Window<'a> {
         self.closed = true;
     }
 
-    /// Opens the next tile, if there is one and the window has room. Pairs that are not to be asked are settled; what
-    /// else can be settled at once is `prepare`'s to do.
+    /// Opens the next tile, if there is one and the window has room. Pairs that are not to be asked, and those of data at
+    /// hand, are settled; what else can be settled at once is `prepare`'s to do.
     pub(super) fn open_next(&mut self, plan: &Plan<'a>, prepare: impl FnOnce(Kind, &mut Tile)) -> bool {
         if self.all_opened() || self.tiles.len() == TILES_MAX {
             return false;
@@ -113,20 +113,7 @@ impl<'a> Window<'a> {
         let Some(chunk) = plan.targets.chunk(u64::from(self.end())) else {
             return false;
         };
-        let mut tile = Tile::new(plan.columns.len(), chunk.len());
-        for (offset, target) in chunk.iter().enumerate() {
-            if special_use(&target).is_some() {
-                for column in 0..plan.columns.len() {
-                    tile.exclude(column, offset, Reason::SpecialUse);
-                }
-                continue;
-            }
-            for column in 0..plan.columns.len() {
-                if let Treatment::NotAsked(reason) = plan.treatment(column, chunk.kind()) {
-                    tile.exclude(column, offset, reason);
-                }
-            }
-        }
+        let mut tile = opened(plan, &chunk);
         prepare(chunk.kind(), &mut tile);
         self.tiles.push_back(OpenTile {
             number: self.end(),
@@ -166,5 +153,51 @@ impl<'a> Window<'a> {
         }
         self.first += 1;
         self.tiles.pop_front()
+    }
+}
+
+/// A new tile: what needs no question is settled, what another pair will tell waits for it, the rest is pending.
+fn opened(plan: &Plan<'_>, chunk: &Chunk<'_>) -> Tile {
+    let kind = chunk.kind();
+    let targets: Vec<(Target, bool)> = chunk
+        .iter()
+        .map(|target| {
+            let special = special_use(&target).is_some();
+            (target, special)
+        })
+        .collect();
+    let mut tile = Tile::new(plan.columns.len(), targets.len());
+    for (column, facts) in plan.columns.iter().enumerate() {
+        let treatment = plan.treatment(column, kind);
+        let unit = plan.unit(column, kind);
+        let mut units = HashSet::new();
+        for (offset, (target, special)) in targets.iter().enumerate() {
+            match treatment {
+                _ if *special => tile.exclude(column, offset, Reason::SpecialUse),
+                Treatment::NotAsked(reason) => tile.exclude(column, offset, reason),
+                Treatment::Fold(_) => tile.await_composite(column, offset),
+                Treatment::Local => {
+                    let list = plan.catalogue.list(facts.list);
+                    let local = facts.local.as_ref().expect("that is what `Local` says");
+                    let observation = local.observe((list, plan.catalogue.operator(list.operator)), target);
+                    tile.learn(column, offset, (observation, How::Local), None);
+                }
+                Treatment::Ask => {
+                    // The first address of a unit is asked for all of them.
+                    if unit.is_some_and(|unit| !units.insert(unit_of(target, unit))) {
+                        tile.await_unit(column, offset);
+                    }
+                }
+            }
+        }
+    }
+    tile
+}
+
+/// The unit that an IPv6 address is in: what is left of it without the bits that tell addresses of a unit apart.
+pub(super) fn unit_of(target: &Target, unit: u8) -> u128 {
+    match target {
+        Target::Ip6(address) => address.to_bits().checked_shr(128 - u32::from(unit)).unwrap_or(0),
+        Target::Ip4(_) | Target::Domain(_) => unreachable!("only IPv6 lists have units"),
     }
 }

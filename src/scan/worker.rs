@@ -12,7 +12,7 @@ use crate::dnsxl::{Cause, Heard, How, Listing, Observation, OperatorIndex, reaso
 use crate::dossier::{Dossier, Journal, Observed, Tile, is_open};
 use crate::engine::Engine;
 use crate::exchange::{Ask, End, Outcome, Unsent};
-use crate::plan::{Ledger, Plan};
+use crate::plan::{Ledger, Plan, Treatment};
 use crate::stages::Explained;
 use crate::targets::{Kind, special_use};
 use crate::wire::{Rcode, Rtype, decode};
@@ -49,6 +49,8 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) window: Window<'a>,
     pub(super) explainer: Explainer,
     pub(super) lanes: Vec<Lane>,
+    /// The lanes of each column by kind.
+    pub(super) lanes_of: Vec<[Option<LaneIndex>; Kind::ALL.len()]>,
     pub(super) checks: Vec<Check>,
     pub(super) budgets: BTreeMap<OperatorIndex, Budget>,
     pub(super) journal: &'a mut dyn Journal,
@@ -59,6 +61,8 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) resolver_fault: Option<String>,
     /// Every lane has been examined, so that it is known what the resolvers do. No tile closes before.
     pub(super) judged: bool,
+    /// Something became pending behind the back of a lane: it is looked at again before anybody waits.
+    pub(super) stirred: bool,
     pub(super) stopping: Option<(StopReason, Instant)>,
     pub(super) started: Instant,
     pub(super) done_targets: u64,
@@ -107,7 +111,8 @@ impl<'a, N: Network> Worker<'a, N> {
             // not worth a turn: they would come, and go out again, one by one.
             let gathers = self.network.gathers();
             let few = if gathers { GATHER_BELOW } else { 1 };
-            if received < few && sent <= received && !self.explainer.is_busy() {
+            let stirred = std::mem::take(&mut self.stirred);
+            if received < few && sent <= received && !self.explainer.is_busy() && !stirred {
                 self.wait();
                 if gathers {
                     self.network.gather();
@@ -312,7 +317,7 @@ impl<'a, N: Network> Worker<'a, N> {
 
     /// Hands out complete tiles: as they close, and in input order. What the journal had whole does not wait for anything.
     fn hand_out(&mut self, now: Instant, receiver: &mut dyn Receiver) -> io::Result<()> {
-        let unjudged = |lane: &Lane| !matches!(lane.standing, Standing::GivenUp(_));
+        let unjudged = |lane: &Lane| !matches!(lane.standing, Standing::GivenUp(_) | Standing::Spare);
         let waits = !self.judged && !self.options.skip_health && self.lanes.iter().any(unjudged);
         let plan = self.plan;
         let counts = &mut self.counts;
@@ -413,10 +418,7 @@ impl<'a, N: Network> Worker<'a, N> {
                 continue;
             }
             // A control that was out is cancelled with the rest: its epoch is confirmed by the last one.
-            let (column, kind) = (lane.column, lane.kind);
-            for (_, tile) in self.window.open_of(kind) {
-                tile.tile.give_up(column, Cause::Cancelled);
-            }
+            self.abandon(index, Cause::Cancelled);
         }
     }
 
@@ -545,7 +547,7 @@ fn count_unopened(counts: &mut [Counted], plan: &Plan<'_>, kind: Kind, targets: 
     for special in targets {
         for (column, counts) in counts.iter_mut().enumerate() {
             match plan.treatment(column, kind) {
-                crate::plan::Treatment::Ask if !special => counts.unknown += 1,
+                Treatment::Ask | Treatment::Fold(_) | Treatment::Local if !special => counts.unknown += 1,
                 _ => counts.not_asked += 1,
             }
         }

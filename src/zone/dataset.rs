@@ -1,7 +1,7 @@
 //! A dataset: what one file holds.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -216,6 +216,18 @@ impl Dataset {
         let mut found = Found::default();
         self.find(query, self.has_ip4(), Rtype::ANY, &mut found);
         found.exists.then_some(Entry { records: found.records })
+    }
+
+    /// Whether there may be an entry for an address: false only if there is none.
+    pub(super) fn may_have(&self, address: IpAddr, zone_has_ip4: bool) -> bool {
+        if self.kind != DatasetKind::Combined {
+            return self.sections[0].may_have(address, zone_has_ip4);
+        }
+        let Some(subzone) = self.subzones.get(&b""[..]) else {
+            return false;
+        };
+        let mut sections = subzone.sections.iter().map(|&index| &self.sections[index]);
+        sections.any(|section| section.may_have(address, subzone.has_ip4))
     }
 
     /// Whether IPv4 addresses are looked up here (those of a combined dataset's subzones do not count).

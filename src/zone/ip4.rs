@@ -111,6 +111,11 @@ impl Ip4Set {
         }
     }
 
+    /// Whether an entry covers an address; it may be taken out again.
+    pub(super) fn may_have(&self, address: Ipv4Addr) -> bool {
+        self.entries.get_lpm(&single(address.to_bits())).is_some()
+    }
+
     /// Gives the values of an address to `each`; says whether it is listed.
     pub(super) fn find(&self, address: Ipv4Addr, values: &Values, mut each: impl FnMut(ValueId)) -> bool {
         let host = single(address.to_bits());

@@ -1,5 +1,7 @@
 //! One set of entries with what belongs to it: values, TTL, templates. A dataset is one section, or many in subzones.
 
+use std::net::IpAddr;
+
 use crate::wire::{Rdata, Rtype};
 
 use super::dataset::DatasetKind;
@@ -180,6 +182,22 @@ impl Section {
             Entries::Ip4(_) | Entries::Ip6Tset(_) | Entries::Ip6Trie(_) | Entries::Prefixes(_) => {
                 self.answer_address(addresses, asked, found);
             }
+        }
+    }
+
+    /// Whether there may be an entry for an address: false only if there is none.
+    pub(super) fn may_have(&self, address: IpAddr, zone_has_ip4: bool) -> bool {
+        match (&self.entries, address) {
+            (Entries::Ip4(set), IpAddr::V4(address)) => set.may_have(address),
+            (Entries::Prefixes(set), IpAddr::V4(address)) => set.find4(address).is_some(),
+            (Entries::Ip6Tset(_) | Entries::Ip6Trie(_), IpAddr::V4(_)) => false,
+            // Data for IPv4 answers for IPv6 addresses that hold one.
+            (Entries::Ip4(_), IpAddr::V6(_)) => zone_has_ip4,
+            (Entries::Prefixes(set), IpAddr::V6(address)) => zone_has_ip4 || set.find6(address).is_some(),
+            (Entries::Ip6Tset(set), IpAddr::V6(address)) => set.contains(address),
+            (Entries::Ip6Trie(set), IpAddr::V6(address)) => set.find(address).is_some(),
+            // An address is a name, too.
+            (Entries::Dnset(_) | Entries::Generic(_), _) => true,
         }
     }
 

@@ -1,5 +1,7 @@
 //! A zone: a name, the datasets that answer below it, and its own records.
 
+use std::net::IpAddr;
+
 use crate::wire::{Name, Rdata, Record, Rtype, Soa};
 
 use super::dataset::Dataset;
@@ -56,6 +58,13 @@ impl Zone {
     /// The zone's servers.
     pub fn name_servers(&self) -> Option<&NameServers> {
         self.datasets.iter().find_map(Dataset::name_servers)
+    }
+
+    /// Whether the zone may have an entry for an address: false only if it has none.
+    pub fn may_have(&self, address: IpAddr) -> bool {
+        self.datasets
+            .iter()
+            .any(|dataset| dataset.may_have(address, self.has_ip4))
     }
 
     /// What there is of type `rtype` at `name`.

@@ -1,0 +1,97 @@
+//! A list whose data is on disk: it is evaluated here, and never asked.
+//!
+//! The codes of the data go through the same rules as those of a reply, so that a file says what the same file says through
+//! a server. Names are relative to the zone, and no key is needed.
+
+use std::net::IpAddr;
+
+use crate::dnsxl::{Heard, List, Listing, Observation, Operator, Questions, Reader, Reason, reason};
+use crate::targets::Target;
+use crate::wire::{Answer, Name, Rcode, Record, Rtype};
+use crate::zone::{Dataset, Zone, ZoneAnswer};
+
+/// A list with its data.
+#[derive(Debug)]
+pub struct LocalList {
+    zone: Zone,
+    questions: Questions,
+}
+
+impl LocalList {
+    /// Evaluates `list` from these datasets, all of which answer for its zone.
+    pub fn new(list: &List, datasets: Vec<Dataset>) -> LocalList {
+        LocalList {
+            zone: Zone::new(Name::root(), datasets),
+            questions: Questions::relative(list),
+        }
+    }
+
+    /// How many entries the data has.
+    pub fn entries(&self) -> usize {
+        self.zone.datasets().iter().map(Dataset::entries).sum()
+    }
+
+    /// What is known of a target.
+    pub fn observe(&self, (list, operator): (&List, &Operator), target: &Target) -> Observation {
+        // Nearly all addresses have no entry, and a look at the numbers says so.
+        let address = match target {
+            Target::Ip4(address) => Some(IpAddr::V4(*address)),
+            Target::Ip6(address) => Some(IpAddr::V6(*address)),
+            Target::Domain(_) => None,
+        };
+        if address.is_some_and(|address| !self.zone.may_have(address)) {
+            return Observation::NotListed;
+        }
+        let names = match self.questions.names(target) {
+            Ok(names) => names,
+            Err(reason) => return Observation::NotAsked(reason),
+        };
+        let apex = Name::root();
+        let reader = Reader {
+            list,
+            operator,
+            apex: &apex,
+        };
+        let known = names.iter().map(|name| self.observe_name(&reader, name));
+        known
+            .reduce(Observation::either)
+            .unwrap_or(Observation::NotAsked(Reason::Unsupported))
+    }
+
+    fn observe_name(&self, reader: &Reader<'_>, name: &Name) -> Observation {
+        let (rcode, records) = self.ask(name, Rtype::A);
+        let answers = records.len() as u16; // 255 at most
+        let answer = Answer {
+            records,
+            ..Answer::default()
+        };
+        let observation = reader.interpret(Heard {
+            rcode,
+            truncated: false,
+            answers,
+            answer: Some(&answer),
+        });
+        match observation {
+            Observation::Listed(listing) => {
+                let (_, records) = self.ask(name, Rtype::TXT);
+                let texts = Answer {
+                    records,
+                    ..Answer::default()
+                };
+                Observation::Listed(Box::new(Listing {
+                    reason: reason(&texts),
+                    ..*listing
+                }))
+            }
+            known => known,
+        }
+    }
+
+    fn ask(&self, name: &Name, rtype: Rtype) -> (Rcode, Vec<Record>) {
+        match self.zone.answer(name, rtype) {
+            ZoneAnswer::Records(records) => (Rcode::NOERROR, records),
+            ZoneAnswer::NoData => (Rcode::NOERROR, Vec::new()),
+            ZoneAnswer::NxDomain | ZoneAnswer::Refused => (Rcode::NXDOMAIN, Vec::new()),
+        }
+    }
+}
