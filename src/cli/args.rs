@@ -11,7 +11,7 @@ use super::commands::smtp_out::MailHost;
 use super::help;
 use super::options::{
     AskOptions, CatalogueOptions, ExitOptions, KeyOptions, LabOptions, ListFormat, ListOptions, OutputOptions,
-    PaceOptions, PathOptions, StageOptions, TalkOptions, TargetOptions, TextFormat,
+    PaceOptions, PathOptions, SavingOptions, StageOptions, TalkOptions, TargetOptions, TextFormat,
 };
 use super::values::{DomainName, loopback, seconds};
 
@@ -104,6 +104,8 @@ pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub(crate) lists: ListOptions,
     #[command(flatten)]
+    pub(crate) savings: SavingOptions,
+    #[command(flatten)]
     pub(crate) path: PathOptions,
     #[command(flatten)]
     pub(crate) lab: LabOptions,
@@ -137,6 +139,8 @@ pub(crate) struct PlanArgs {
     pub(crate) targets: TargetOptions,
     #[command(flatten)]
     pub(crate) lists: ListOptions,
+    #[command(flatten)]
+    pub(crate) savings: SavingOptions,
     #[command(flatten)]
     pub(crate) path: PathOptions,
     #[command(flatten)]

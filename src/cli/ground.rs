@@ -1,19 +1,20 @@
 //! What a scan stands on: catalogue, keys, targets and the lists of the run, read from what was typed. `scan`, `audit`
 //! and `plan` share it.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 
 use anyhow::{Context, bail};
 use reputon::clock::Span;
 use reputon::dnsxl::{Catalogue, ListIndex};
 use reputon::lab::{Lab, rehearse};
-use reputon::plan::{Keys, Plan};
+use reputon::plan::{Keys, LocalList, Plan};
 use reputon::scan::ScanOptions;
 use reputon::targets::{Ip6Unit, ReadOptions, TargetSet};
 
 use super::args::ScanArgs;
-use super::build;
-use super::options::{LabOptions, ListOptions, TargetOptions};
+use super::options::{LabOptions, ListOptions, SavingOptions, TargetOptions};
+use super::{build, zone_data};
 
 /// The parts that a plan is made of.
 #[derive(Debug)]
@@ -22,17 +23,23 @@ pub(crate) struct Ground {
     pub(crate) targets: TargetSet,
     pub(crate) selected: Vec<ListIndex>,
     pub(crate) keys: Keys,
+    /// Lists that are evaluated from data on disk.
+    pub(crate) local: BTreeMap<ListIndex, LocalList>,
+    folds: bool,
 }
 
 impl Ground {
     /// Reads everything that was named; nothing is sent.
     pub(crate) fn read(
         targets_typed: &TargetOptions,
-        lists: &ListOptions,
+        (lists, savings): (&ListOptions, &SavingOptions),
         lab: &LabOptions,
         quiet: bool,
     ) -> anyhow::Result<Ground> {
         let targets = targets(targets_typed)?;
+        if savings.shard.is_some() {
+            bail!("--shard is not built yet");
+        }
         let catalogue = match lab.lab {
             true => build::lab_catalogue()?,
             false => build::catalogue(&lists.catalogue, quiet)?,
@@ -44,17 +51,29 @@ impl Ground {
         if rehearsed {
             build::add_rehearsal_keys(&mut keys, &catalogue);
         }
+        let local = zone_data::load(&savings.zone_data, (&catalogue, &selected), quiet)?;
         Ok(Ground {
             catalogue,
             targets,
             selected,
             keys,
+            local,
+            folds: !savings.no_fold,
         })
     }
 
     /// The plan on this ground.
     pub(crate) fn plan(&self) -> Plan<'_> {
-        Plan::new(&self.catalogue, &self.targets, &self.selected, &self.keys)
+        self.plan_for(&self.targets)
+    }
+
+    /// The same plan for other targets.
+    pub(crate) fn plan_for<'a>(&'a self, targets: &'a TargetSet) -> Plan<'a> {
+        let plan = Plan::new(&self.catalogue, targets, &self.selected, &self.keys).with_local(&self.local);
+        match self.folds {
+            true => plan,
+            false => plan.without_folding(),
+        }
     }
 }
 

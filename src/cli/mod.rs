@@ -16,5 +16,6 @@ mod records;
 mod reports;
 mod signals;
 mod values;
+mod zone_data;
 
 pub(crate) use dispatch::run;

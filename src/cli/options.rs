@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::values::{Key, KeyParser, Output, Percent, Route, Server, StageList, duration, seconds};
+use super::values::{Key, KeyParser, Output, Percent, Route, Server, Shard, StageList, ZoneData, duration, seconds};
 
 /// What is to be looked at.
 #[derive(Debug, Args)]
@@ -58,6 +58,26 @@ pub(crate) struct ListOptions {
 
     #[command(flatten)]
     pub(crate) keys: KeyOptions,
+}
+
+/// What need not be asked, or not by this run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Plan")]
+pub(crate) struct SavingOptions {
+    /// Ask every list itself, even where the answer of a list that contains it tells
+    #[arg(long)]
+    pub(crate) no_fold: bool,
+
+    /// Evaluate this list from a local rbldnsd file or plain list of prefixes, and never ask it; repeatable
+    ///
+    /// The format is told by the file's suffix (.ip4set, .ip4trie, .dnset, .combined, …) or its lines; TYPE:FILE names it.
+    /// Several files for one list are its data together.
+    #[arg(long, value_name = "LIST=FILE")]
+    pub(crate) zone_data: Vec<ZoneData>,
+
+    /// Only the I-th of N equal shares of the targets; all N together are the whole
+    #[arg(long, value_name = "I/N", hide = true)]
+    pub(crate) shard: Option<Shard>,
 }
 
 /// Whom to ask.

@@ -14,6 +14,7 @@ use clap::{Arg, Command};
 use reputon::stages::{Stages, UnknownStage};
 use reputon::targets::{Domain, Target};
 use reputon::wire::Name;
+use reputon::zone::DatasetKind;
 
 /// The port of DNS (RFC 1035 §4.2).
 const DNS_PORT: u16 = 53;
@@ -67,6 +68,60 @@ impl FromStr for Route {
             zone: zone.to_lowercase(),
             server: server.parse()?,
         })
+    }
+}
+
+/// `LIST=FILE`, or `LIST=TYPE:FILE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ZoneData {
+    pub(crate) list: String,
+    /// Its format, if it was named.
+    pub(crate) format: Option<DatasetKind>,
+    pub(crate) file: PathBuf,
+}
+
+impl FromStr for ZoneData {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<ZoneData, &'static str> {
+        let (list, file) = text
+            .split_once('=')
+            .ok_or("write LIST=FILE, such as spamhaus-zen=zen.ip4trie")?;
+        let typed = file
+            .split_once(':')
+            .and_then(|(name, file)| Some((DatasetKind::by_name(name)?, file)));
+        let (format, file) = match typed {
+            Some((format, file)) => (Some(format), file),
+            None => (None, file),
+        };
+        if list.is_empty() || file.is_empty() {
+            return Err("write LIST=FILE, such as spamhaus-zen=zen.ip4trie");
+        }
+        Ok(ZoneData {
+            list: list.to_owned(),
+            format,
+            file: file.into(),
+        })
+    }
+}
+
+/// `I/N`: the I-th of N shares, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) number: u32,
+    pub(crate) of: u32,
+}
+
+impl FromStr for Shard {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Shard, &'static str> {
+        let parts = text.split_once('/');
+        let parts = parts.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match parts {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
+            _ => Err("I/N with I from 1 to N: 1/4, 2/4, 3/4, 4/4"),
+        }
     }
 }
 
@@ -326,6 +381,27 @@ mod tests {
             "bl.example.test=ns.example",
         ] {
             assert!(text.parse::<Route>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn zone_data_is_a_list_and_a_file_with_or_without_its_format() {
+        let read = |text: &str| text.parse::<ZoneData>().map(|data| (data.list, data.format, data.file));
+        assert_eq!(
+            read("zen=ip4trie:a:b.txt"),
+            Ok(("zen".into(), Some(DatasetKind::Ip4Trie), "a:b.txt".into()))
+        );
+        assert_eq!(read("zen=c:zen"), Ok(("zen".into(), None, "c:zen".into())));
+        for text in ["zen", "=x", "zen=", "zen=ip4set:"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shards_are_counted_from_one() {
+        assert_eq!("4/4".parse(), Ok(Shard { number: 4, of: 4 }));
+        for text in ["", "1", "0/4", "5/4", "1/0", "-1/4", "a/b"] {
+            assert!(text.parse::<Shard>().is_err(), "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use super::plan::{Column, Treatment};
 /// column without folding.
 pub(super) fn composites(
     catalogue: &Catalogue,
-    columns: &[Column],
+    columns: &[Column<'_>],
     kind: Kind,
     treatments: &[Treatment],
 ) -> Vec<Option<usize>> {

@@ -29,13 +29,13 @@ pub enum Treatment {
 
 /// One list of the run.
 #[derive(Debug)]
-pub struct Column {
+pub struct Column<'a> {
     /// Which.
     pub list: ListIndex,
     /// Its questions, or why it has none.
     pub questions: Result<Questions, Reason>,
     /// Its data, if that is at hand.
-    pub local: Option<LocalList>,
+    pub local: Option<&'a LocalList>,
     /// By kind.
     treatments: [Treatment; Kind::ALL.len()],
     /// The columns that are learnt from this one, by kind.
@@ -52,7 +52,7 @@ pub struct Plan<'a> {
     /// The targets, in input order.
     pub targets: &'a TargetSet,
     /// The lists of the run, in the order of the catalogue.
-    pub columns: Vec<Column>,
+    pub columns: Vec<Column<'a>>,
     folds: bool,
 }
 
@@ -93,9 +93,9 @@ impl<'a> Plan<'a> {
     }
 
     /// The same plan, with these lists evaluated from data at hand. Lists that are not of the run are left alone.
-    pub fn with_local(mut self, mut local: BTreeMap<ListIndex, LocalList>) -> Plan<'a> {
+    pub fn with_local(mut self, local: &'a BTreeMap<ListIndex, LocalList>) -> Plan<'a> {
         for column in &mut self.columns {
-            column.local = local.remove(&column.list);
+            column.local = local.get(&column.list);
         }
         self.treat();
         self
@@ -122,7 +122,7 @@ impl<'a> Plan<'a> {
     }
 
     /// How a list treats a kind of target if it learns nothing from others.
-    fn alone(&self, column: &Column, kind: Kind) -> Treatment {
+    fn alone(&self, column: &Column<'_>, kind: Kind) -> Treatment {
         match (&column.local, &column.questions) {
             _ if !self.catalogue.list(column.list).takes(kind) => Treatment::NotAsked(Reason::Unsupported),
             (Some(_), _) => Treatment::Local,

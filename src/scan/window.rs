@@ -178,7 +178,7 @@ fn opened(plan: &Plan<'_>, chunk: &Chunk<'_>) -> Tile {
                 Treatment::Fold(_) => tile.await_composite(column, offset),
                 Treatment::Local => {
                     let list = plan.catalogue.list(facts.list);
-                    let local = facts.local.as_ref().expect("that is what `Local` says");
+                    let local = facts.local.expect("that is what `Local` says");
                     let observation = local.observe((list, plan.catalogue.operator(list.operator)), target);
                     tile.learn(column, offset, (observation, How::Local), None);
                 }

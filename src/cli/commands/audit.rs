@@ -7,7 +7,6 @@ use std::net::Ipv4Addr;
 use anyhow::bail;
 use reputon::clock::Span;
 use reputon::dossier::Dossier;
-use reputon::plan::Plan;
 use reputon::scan::{Order, RealNetwork, Receiver, Scan, Stop};
 use reputon::targets::{Kind, ReadOptions, Target, TargetSet};
 use reputon::verdict::{Audit, Audited, Neighbours, Tallied};
@@ -45,7 +44,7 @@ pub(crate) fn conclude(
         let typed = adjoining(&ground.targets);
         if !typed.is_empty() {
             let read = TargetSet::read(&typed, &mut io::empty(), ReadOptions::default())?;
-            let plan = Plan::new(&ground.catalogue, &read, &ground.selected, &ground.keys);
+            let plan = ground.plan_for(&read);
             let lab = start_lab(&args.scan.lab, &plan)?;
             let options = scan_options(&args.scan, lab.as_ref())?;
             let mut network = RealNetwork::new(Span::from(args.scan.ask.timeout).times(2));

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &ScanArgs, quiet: bool) -> anyhow::Result<u8> {
 
 /// Scans, for an audit if one is given.
 pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> anyhow::Result<u8> {
-    let ground = Ground::read(&args.targets, &args.lists, &args.lab, quiet)?;
+    let ground = Ground::read(&args.targets, (&args.lists, &args.savings), &args.lab, quiet)?;
     if audit.is_some() {
         super::audit::check(&ground.targets)?;
     }
