@@ -249,7 +249,6 @@ impl Merge {
     }
 
     fn check_covers(&mut self) {
-        let ids: Vec<String> = self.lists.iter().map(|entry| entry.list.id.clone()).collect();
         let covers: HashMap<&str, &[String]> = self
             .lists
             .iter()
@@ -260,7 +259,11 @@ impl Merge {
             for id in &list.covers {
                 let back = covers.get(id.as_str()).is_some_and(|theirs| theirs.contains(&list.id));
                 if !covers.contains_key(id.as_str()) {
-                    let mend = did_you_mean(id, ids.iter().map(String::as_str), "name the id of a list");
+                    let mend = did_you_mean(
+                        id,
+                        self.lists.iter().map(|entry| entry.list.id.as_str()),
+                        "name the id of a list",
+                    );
                     found.push((place.clone(), format!("{id:?} is no list"), mend));
                 } else if back {
                     let mend = "take one of the two out".to_owned();
@@ -308,13 +311,13 @@ impl Merge {
     /// A list cannot be in the graveyard and alive; the user's have been buried by now.
     fn check_alive(&mut self) {
         let mut found = Vec::new();
+        let sure = self
+            .graves
+            .iter()
+            .filter(|grave| grave.retired.confidence != Confidence::Low);
+        let dead: HashMap<&str, &Grave> = sure.map(|grave| (behind_key(&grave.zone), grave)).collect();
         for ListEntry { list, place, .. } in self.lists.iter().filter(|entry| entry.list.status != Status::Retired) {
-            let zone = behind_key(&list.zone);
-            let dead = self
-                .graves
-                .iter()
-                .find(|grave| behind_key(&grave.zone) == zone && grave.retired.confidence != Confidence::Low);
-            if let Some(grave) = dead {
+            if let Some(grave) = dead.get(behind_key(&list.zone)) {
                 found.push((place.clone(), format!("{} is also a grave", grave.zone)));
             }
         }

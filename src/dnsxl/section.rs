@@ -256,6 +256,10 @@ impl<'s> Section<'s> {
     /// Complains of every key that was not asked for.
     pub(super) fn finish(&self) {
         let known = self.known.borrow();
+        let all_known = |key: &Spanned<std::borrow::Cow<'_, str>>| known.contains(&key.get_ref().as_ref());
+        if self.table.iter().all(|(key, _)| all_known(key)) {
+            return; // nearly always, and without a copy
+        }
         for (key, _) in self.entries() {
             if known.contains(&key.value.as_str()) {
                 continue;
