@@ -1,19 +1,34 @@
-//! How far a scan has come, on standard error when that is a terminal: one bar, one line of numbers, one of trouble.
+//! How far a scan has come, on standard error when that is a terminal: one bar, one line of numbers, one of lists in
+//! trouble. Lines are cut to the terminal's width, the most telling words first.
+
+use std::collections::VecDeque;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reputon::clock::Span;
 use reputon::dnsxl::Catalogue;
 use reputon::scan::{Progress, Snapshot};
 
 /// Lists in trouble that are named; of more, only the number is told.
 const TROUBLES_SHOWN: usize = 3;
 
+/// Steps of the bar.
+const STEPS: u64 = 1_000;
+
+/// Over how long the rate is taken: the last moments, not the whole run.
+const RATE_SPAN: Span = Span::from_secs(2);
+
+/// Before this, paces say nothing.
+const PACE_SPAN: Span = Span::from_secs(1);
+
 /// Draws on a terminal.
 pub(crate) struct Bars<'a> {
     catalogue: &'a Catalogue,
     all: MultiProgress,
-    targets: ProgressBar,
+    passed: ProgressBar,
     numbers: ProgressBar,
     troubles: ProgressBar,
+    /// Moments and packets sent by then, of the last [`RATE_SPAN`].
+    sent: VecDeque<(Span, u64)>,
 }
 
 impl<'a> Bars<'a> {
@@ -21,17 +36,31 @@ impl<'a> Bars<'a> {
     pub(crate) fn new(catalogue: &'a Catalogue) -> Bars<'a> {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let style = |template: &str| ProgressStyle::with_template(template).expect("a fixed template");
-        let bar = |template: &str| all.add(ProgressBar::new(0).with_style(style(template)));
-        let targets = bar("{bar:30} {human_pos}/{human_len} targets, {percent}%");
-        let numbers = bar("{msg}");
-        let troubles = bar("{msg}");
+        let bar = |template: &str| all.add(ProgressBar::new(STEPS).with_style(style(template)));
+        let passed = bar("{bar:20} {percent:>3}% {wide_msg}");
+        let numbers = bar("{wide_msg}");
+        let troubles = bar("{wide_msg}");
         Bars {
             catalogue,
             all,
-            targets,
+            passed,
             numbers,
             troubles,
+            sent: VecDeque::new(),
         }
+    }
+
+    /// Packets a second of late.
+    fn rate(&mut self, snapshot: &Snapshot) -> f64 {
+        while let Some(&(then, _)) = self.sent.front()
+            && then + RATE_SPAN < snapshot.elapsed
+        {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((snapshot.elapsed, snapshot.sent));
+        let (then, sent) = self.sent[0];
+        let seconds = snapshot.elapsed.as_secs_f64() - then.as_secs_f64();
+        (snapshot.sent - sent) as f64 / seconds.max(0.1)
     }
 }
 
@@ -41,46 +70,53 @@ impl Progress for Bars<'_> {
             let _ = self.all.clear(); // a terminal that is gone has nothing to clear
             return;
         }
-        self.targets.set_length(snapshot.targets);
-        self.targets.set_position(snapshot.targets_done);
-        let seconds = snapshot.elapsed.as_secs_f64().max(0.001);
-        let rate = snapshot.sent as f64 / seconds;
-        self.numbers.set_message(format!(
-            "{:.0} queries/s, {} in flight, {} listed, {} answers unknown, {}",
-            rate,
-            snapshot.in_flight,
-            snapshot.targets_listed,
-            snapshot.pairs_unknown,
-            time_left(snapshot),
-        ));
-        let mut named: Vec<&str> = snapshot
-            .troubles
-            .iter()
-            .map(|trouble| self.catalogue.list(trouble.list).id.as_str())
-            .collect();
-        named.dedup();
-        let more = named.len().saturating_sub(TROUBLES_SHOWN);
-        named.truncate(TROUBLES_SHOWN);
-        self.troubles.set_message(match (named.is_empty(), more) {
-            (true, _) => String::new(),
-            (false, 0) => format!("trouble: {}", named.join(", ")),
-            (false, more) => format!("trouble: {} and {more} more", named.join(", ")),
-        });
+        let rate = self.rate(snapshot);
+        self.passed.set_position((snapshot.passed * STEPS as f64) as u64);
+        self.passed.set_message(time_left(snapshot, self.catalogue));
+        self.numbers.set_message(numbers(snapshot, rate));
+        self.troubles.set_message(troubles(snapshot, self.catalogue));
     }
 }
 
-/// How long it will still take, by the pairs asked so far.
-fn time_left(snapshot: &Snapshot) -> String {
-    let done = snapshot.asked.saturating_sub(snapshot.in_flight) as f64;
-    let seconds = snapshot.elapsed.as_secs_f64();
-    if done < 100.0 || seconds < 1.0 {
-        return "time left unknown".into();
+fn numbers(snapshot: &Snapshot, rate: f64) -> String {
+    format!(
+        "{} of {} targets done, {} listed, {} answers unknown; {rate:.0} queries/s, {} in flight",
+        snapshot.targets_done, snapshot.targets, snapshot.targets_listed, snapshot.pairs_unknown, snapshot.in_flight,
+    )
+}
+
+fn troubles(snapshot: &Snapshot, catalogue: &Catalogue) -> String {
+    let mut named: Vec<&str> = Vec::new();
+    for trouble in &snapshot.troubles {
+        let id = catalogue.list(trouble.list).id.as_str();
+        if !named.contains(&id) {
+            named.push(id);
+        }
     }
-    let left = (snapshot.pairs as f64 - done).max(0.0) * seconds / done;
-    match left as u64 {
-        left @ 0..60 => format!("{left} s left"),
-        left @ 60..3_600 => format!("{} min left", left.div_ceil(60)),
-        left => format!("{} h {} min left", left / 3_600, left % 3_600 / 60),
+    let shown = named.iter().take(TROUBLES_SHOWN).copied();
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match named.len() {
+        0 => String::new(),
+        all @ 1..=TROUBLES_SHOWN => format!("{all} in trouble: {shown}"),
+        all => format!("{all} in trouble: {shown}, …"),
+    }
+}
+
+/// How long it will still take, by the slowest list, or what has to be waited for before that can be said.
+fn time_left(snapshot: &Snapshot, catalogue: &Catalogue) -> String {
+    let id = snapshot.slowest.map_or("", |list| catalogue.list(list).id.as_str());
+    if snapshot.elapsed < PACE_SPAN {
+        return "time left unknown".to_owned();
+    }
+    let Some(left) = snapshot.left else {
+        return format!("time left unknown: waiting for {id}");
+    };
+    // Whole seconds are cut off below: what is left of the last one is no time.
+    match left.as_secs_f64() as u64 {
+        0 => "finishing".to_owned(),
+        left @ 1..60 => format!("about {left} s left ({id})"),
+        left @ 60..3_600 => format!("about {} min left ({id})", left.div_ceil(60)),
+        left => format!("about {} h {} min left ({id})", left / 3_600, left % 3_600 / 60),
     }
 }
 
@@ -89,4 +125,84 @@ pub(crate) struct Quiet;
 
 impl Progress for Quiet {
     fn show(&mut self, _: &Snapshot) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use reputon::dnsxl::ListIndex;
+    use reputon::scan::Trouble;
+
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            elapsed: Span::from_secs(10),
+            targets: 256,
+            targets_done: 3,
+            targets_listed: 1,
+            passed: 0.5,
+            left: Some(Span::from_secs(90)),
+            slowest: Some(ListIndex(1)),
+            pairs_unknown: 7,
+            asked: 1_000,
+            in_flight: 12,
+            sent: 1_100,
+            troubles: Vec::new(),
+            last: false,
+        }
+    }
+
+    #[test]
+    fn the_time_left_is_the_slowest_lists_and_unknown_until_paces_are() {
+        let (catalogue, _) = Catalogue::load(true, &[]).expect("the built-in catalogue is good");
+        let slow = catalogue.list(ListIndex(1)).id.clone();
+        let left = |seconds| Snapshot {
+            left: Some(Span::from_secs(seconds)),
+            ..snapshot()
+        };
+        for (seconds, told) in [
+            (0, "finishing".to_owned()),
+            (59, format!("about 59 s left ({slow})")),
+            (90, format!("about 2 min left ({slow})")),
+            (7_260, format!("about 2 h 1 min left ({slow})")),
+        ] {
+            assert_eq!(time_left(&left(seconds), &catalogue), told);
+        }
+        let none = Snapshot {
+            left: None,
+            ..snapshot()
+        };
+        assert_eq!(
+            time_left(&none, &catalogue),
+            format!("time left unknown: waiting for {slow}")
+        );
+        let early = Snapshot {
+            elapsed: Span::from_millis(200),
+            ..snapshot()
+        };
+        assert_eq!(time_left(&early, &catalogue), "time left unknown");
+    }
+
+    #[test]
+    fn lists_in_trouble_are_named_once_and_counted() {
+        let (catalogue, _) = Catalogue::load(true, &[]).expect("the built-in catalogue is good");
+        let trouble = |list| Trouble {
+            list: ListIndex(list),
+            why: "silent".to_owned(),
+        };
+        let with = |lists: &[u16]| {
+            let snapshot = Snapshot {
+                troubles: lists.iter().copied().map(trouble).collect(),
+                ..snapshot()
+            };
+            troubles(&snapshot, &catalogue)
+        };
+        let id = |list: u16| catalogue.list(ListIndex(list)).id.clone();
+        assert_eq!(with(&[]), "");
+        assert_eq!(with(&[4, 4]), format!("1 in trouble: {}", id(4)));
+        assert_eq!(
+            with(&[0, 1, 2, 3, 1]),
+            format!("4 in trouble: {}, {}, {}, …", id(0), id(1), id(2))
+        );
+    }
 }

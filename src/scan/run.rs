@@ -168,8 +168,13 @@ pub struct Snapshot {
     pub targets_done: u64,
     /// Of these: with a listing.
     pub targets_listed: u64,
-    /// Pairs planned.
-    pub pairs: u64,
+    /// Share of the pairs that lists have passed, from 0 to 1. Lists that are given up have passed all of theirs.
+    pub passed: f64,
+    /// How long the slowest list will take for the rest, at its pace so far. None where it cannot be said, because a list
+    /// is being examined or has not begun.
+    pub left: Option<Span>,
+    /// The slowest list, or the one because of which it cannot be said.
+    pub slowest: Option<ListIndex>,
     /// Pairs that ended unknown.
     pub pairs_unknown: u64,
     /// Queries asked.

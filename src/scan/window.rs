@@ -89,6 +89,15 @@ impl<'a> Window<'a> {
         self.first + self.tiles.len() as u32 // at most TILES_MAX more
     }
 
+    /// The share of all targets that stands before a place (tile, step): from 0 to 1.
+    pub(super) fn share_before(&self, (tile, step): (u32, usize)) -> f64 {
+        let held = tile
+            .checked_sub(self.first)
+            .and_then(|place| self.tiles.get(place as usize));
+        let within = held.map_or(0.0, |tile| step as f64 / tile.chunk.len().max(1) as f64);
+        ((f64::from(tile.max(self.first)) + within) / f64::from(self.count.max(1))).min(1.0)
+    }
+
     /// Whether every tile has been opened, or no more will be.
     pub(super) fn all_opened(&self) -> bool {
         self.closed || self.end() == self.count

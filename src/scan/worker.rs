@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::clock::{Instant, Span};
 use crate::datagram::Batch;
-use crate::dnsxl::{Cause, Heard, How, Listing, Observation, OperatorIndex, reason};
+use crate::dnsxl::{Cause, Heard, How, ListIndex, Listing, Observation, OperatorIndex, reason};
 use crate::dossier::{Dossier, Journal, Observed, Tile, is_open};
 use crate::engine::Engine;
 use crate::exchange::{Ask, End, Outcome, Unsent};
@@ -431,11 +431,41 @@ impl<'a, N: Network> Worker<'a, N> {
         due
     }
 
+    /// How far the lanes have come, as a share, and how long the slowest will take: each at its own pace so far, which is
+    /// its operator's, its servers' or ours. One that waits for others has come as far as they let it; one that has not
+    /// begun will take nobody knows how long.
+    fn passed(&self, now: Instant) -> (f64, Option<Span>, Option<ListIndex>) {
+        let elapsed = now.since(self.started).as_secs_f64();
+        let (mut sum, mut slowest) = (0.0, None);
+        for lane in &self.lanes {
+            let (share, good) = match lane.standing {
+                Standing::GivenUp(_) => (1.0, true),
+                Standing::Good => (self.window.share_before(lane.cursor), true),
+                _ => (self.window.share_before(lane.cursor), false),
+            };
+            sum += share;
+            let seconds = match good && share > 0.0 {
+                true => elapsed * (1.0 - share) / share,
+                false => f64::INFINITY,
+            };
+            if slowest.is_none_or(|(most, _)| seconds > most) {
+                slowest = Some((seconds, lane.list));
+            }
+        }
+        let left = slowest.filter(|(seconds, _)| seconds.is_finite());
+        (
+            sum / self.lanes.len().max(1) as f64,
+            left.map(|(seconds, _)| Span::from_millis((seconds * 1e3) as u64)),
+            slowest.map(|(_, list)| list),
+        )
+    }
+
     fn show(&mut self, now: Instant, progress: &mut dyn Progress, last: bool) {
         if !self.is_time_to_show(now) && !last {
             return;
         }
         let counters = self.engine.counters();
+        let (passed, left, slowest) = self.passed(now);
         let troubles = self.lanes.iter().filter_map(|lane| {
             let fault = lane.fault.as_ref()?;
             (lane.standing != Standing::Good).then(|| Trouble {
@@ -448,7 +478,9 @@ impl<'a, N: Network> Worker<'a, N> {
             targets: self.plan.targets.len(),
             targets_done: self.done_targets,
             targets_listed: self.listed_targets,
-            pairs: self.plan.pairs(),
+            passed,
+            left,
+            slowest,
             pairs_unknown: self.counts.iter().map(|count| count.unknown).sum(),
             asked: self.lanes.iter().map(|lane| lane.asked).sum(),
             in_flight: self.engine.open() as u64,
