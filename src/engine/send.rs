@@ -17,6 +17,10 @@ use super::upstream::TcpSeen;
 /// Packets that a path sends in one turn: enough to lay runs, few enough that no server gets a long burst.
 const TURN: usize = 16;
 
+/// Probes of one path in flight at most, whatever its window: a list that has fallen silent is examined at once, and not
+/// one time-out after the other.
+const PROBES_AT_ONCE: u32 = 8;
+
 /// Why a path does not send now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
@@ -79,7 +83,7 @@ impl Engine {
                 Some(_) => (),
             }
         }
-        if !path.window.has_room() {
+        if !path.window.has_room() && !(probe && path.window.in_flight() < PROBES_AT_ONCE) {
             return Err(Held::Asleep);
         }
         let upstream = usize::from(path.upstream.0);

@@ -106,6 +106,40 @@ impl<N: Network> Worker<'_, N> {
         budget.granted.saturating_sub(packets + unsent)
     }
 
+    /// Whether the operator's budget bears so many probes more, each of them lost as often as may be. Probes and controls
+    /// have a reserve, but a list that fails again and again would use up any.
+    pub(super) fn bears(&mut self, index: LaneIndex, probes: usize) -> bool {
+        let operator = self.plan.catalogue.list(self.lanes[usize::from(index.0)].list).operator;
+        let Some(budget) = self.budgets.get(&operator) else {
+            return true;
+        };
+        let (packets, unsent) = self.spent(budget);
+        let lanes = budget.lanes.iter().map(|lane| &self.lanes[usize::from(lane.0)]);
+        let waiting: u64 = lanes.map(|lane| u64::from(lane.probes_out)).sum();
+        // Where the server fails or cuts its answers short, a probe may be asked once more, and once over TCP.
+        let tries = 3 + u64::from(self.options.retries);
+        let kept = BUDGET_FOR_CONTROLS * budget.lanes.len() as u64;
+        let needed = packets + unsent.saturating_sub(kept) + tries * (waiting + probes as u64);
+        let budget = self.budgets.get_mut(&operator).expect("just found");
+        let short = needed.saturating_sub(budget.granted);
+        if short > 0 {
+            let id = &self.plan.catalogue.operator(operator).id;
+            budget.granted += self.ledger.reserve(id, budget.limit, short);
+        }
+        needed <= budget.granted
+    }
+
+    /// Whether the operator's lists have anything in flight.
+    pub(super) fn is_asking(&self, index: LaneIndex) -> bool {
+        let operator = self.plan.catalogue.list(self.lanes[usize::from(index.0)].list).operator;
+        let lanes = self
+            .budgets
+            .get(&operator)
+            .map_or(&[] as &[LaneIndex], |budget| &budget.lanes);
+        let mut lanes = lanes.iter().map(|lane| &self.lanes[usize::from(lane.0)]);
+        lanes.any(|lane| lane.in_flight > 0 || lane.probes_out > 0)
+    }
+
     /// The budget is used up: what is pending is for another day. What was learnt is still to be confirmed.
     pub(super) fn exhaust(&mut self, index: LaneIndex) {
         self.abandon(index, Cause::OverBudget);

@@ -47,6 +47,7 @@ impl<N: Network> Worker<'_, N> {
         if self.stopping.is_some() {
             return;
         }
+        let tries = 1 + u64::from(self.options.retries);
         for index in (0..self.lanes.len() as u16).map(LaneIndex) {
             let lane = &self.lanes[usize::from(index.0)];
             if lane.standing != Standing::Good {
@@ -56,16 +57,17 @@ impl<N: Network> Worker<'_, N> {
             let mut allowance = self.allowance(now, index);
             while room >= NAMES_MAX {
                 let Some(place) = self.next_pair(index) else { break };
-                if allowance < NAMES_MAX as u64 {
-                    let tile = self.window.get(place.0).expect("just taken from");
-                    tile.tile
-                        .put_back(self.lanes[usize::from(index.0)].column, usize::from(place.1));
-                    self.exhaust(index);
+                if allowance < tries * NAMES_MAX as u64 {
+                    self.put_back(index, place.0, place.1);
+                    // What is in flight may turn out to have cost less than it could have.
+                    if !self.is_asking(index) {
+                        self.exhaust(index);
+                    }
                     break;
                 }
                 let asked = self.ask_pair(now, index, place);
                 room -= asked;
-                allowance -= asked as u64;
+                allowance = allowance.saturating_sub(tries * asked as u64);
             }
         }
         // Without a single list that is asked, tiles still have to be opened and reported.

@@ -62,6 +62,13 @@ impl<N: Network> Worker<'_, N> {
 
     /// Adds questions to a lane's round and sends them, by one way or by any.
     fn ask_probes(&mut self, now: Instant, index: LaneIndex, via: Option<Upstream>, probes: Vec<Probe>) {
+        let given_up = matches!(self.lanes[usize::from(index.0)].standing, Standing::GivenUp(_));
+        if given_up || !self.bears(index, probes.len()) {
+            if !given_up {
+                self.give_up(index, Cause::OverBudget);
+            }
+            return;
+        }
         for probe in probes {
             let lane = &mut self.lanes[usize::from(index.0)];
             let questions = self.plan.columns[lane.column].questions.as_ref();
@@ -93,6 +100,7 @@ impl<N: Network> Worker<'_, N> {
                 Some(via) => self.engine.submit_via(now, ask, via),
                 None => self.engine.submit(now, ask),
             };
+            self.lanes[usize::from(index.0)].probes_out += u32::from(taken.is_ok());
             if taken.is_err() {
                 // The table is full beyond the room kept for probes: as good as silence.
                 self.lanes[usize::from(index.0)].questions[usize::from(number)].reply = Some(ProbeReply::Silent);
@@ -103,6 +111,7 @@ impl<N: Network> Worker<'_, N> {
     /// Takes the outcome of a probe.
     pub(super) fn take_probe(&mut self, now: Instant, index: LaneIndex, round: u32, number: u8, outcome: &Outcome) {
         let lane = &mut self.lanes[usize::from(index.0)];
+        lane.probes_out -= 1;
         if lane.round != round {
             return; // of an examination that is over
         }
@@ -118,6 +127,10 @@ impl<N: Network> Worker<'_, N> {
         let answer = decoded(&outcome.end, &question.name, question.rtype);
         question.reply = Some(ProbeReply::of(&outcome.end, answer));
         question.rtt = matches!(outcome.end, End::Reply(_)).then_some(outcome.rtt);
+        let (via, silent) = (question.via, question.reply == Some(ProbeReply::Silent));
+        if silent && lane.evidence.is_some() {
+            lane.give_up_on(via); // the first silence of a list that had worked says enough
+        }
         if !lane.all_answered() {
             return;
         }

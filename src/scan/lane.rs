@@ -70,6 +70,8 @@ pub(super) struct Lane {
     /// It found nothing to ask when it looked last.
     pub(super) idle: bool,
     pub(super) in_flight: u32,
+    /// Probes that are out, those of earlier rounds too.
+    pub(super) probes_out: u32,
     pub(super) epoch: Epoch,
     pub(super) control: Option<Control>,
     /// Answers since the last control was sent.
@@ -117,6 +119,7 @@ impl Lane {
             again: VecDeque::new(),
             idle: false,
             in_flight: 0,
+            probes_out: 0,
             epoch: Epoch::Even,
             control: None,
             answers: 0,
@@ -152,6 +155,14 @@ impl Lane {
             self.heard.push(from);
         }
         true
+    }
+
+    /// Waits for no more answers by this way.
+    pub(super) fn give_up_on(&mut self, via: Option<Upstream>) {
+        let open = self.questions.iter_mut().filter(|question| question.via == via);
+        open.for_each(|question| {
+            question.reply.get_or_insert(ProbeReply::Silent);
+        });
     }
 
     /// The replies so far, in the order of the questions.

@@ -228,15 +228,15 @@ impl<'a, N: Network> Worker<'a, N> {
             return;
         }
         match observation {
-            Observation::Listed(listing) if self.wants_text(index) => {
+            Observation::Listed(listing) if self.wants_text(index) && self.bears(index, 1) => {
                 self.ask_text(now, index, (number, offset, name), listing);
             }
             observation => self.settle(index, number, offset, observation),
         }
     }
 
-    /// A pair whose answer is not believed is asked again.
-    fn put_back(&mut self, index: LaneIndex, number: u32, offset: u8) {
+    /// A pair in flight is pending again: its answer is not believed, or it could not be asked.
+    pub(super) fn put_back(&mut self, index: LaneIndex, number: u32, offset: u8) {
         let lane = &mut self.lanes[usize::from(index.0)];
         let tile = self.window.get(number).expect("a tile with pairs in flight is held");
         tile.tile.put_back(lane.column, usize::from(offset));
