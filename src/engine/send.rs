@@ -83,7 +83,8 @@ impl Engine {
                 Some(_) => (),
             }
         }
-        if !path.window.has_room() && !(probe && path.window.in_flight() < PROBES_AT_ONCE) {
+        let room = path.window.has_room() || probe && path.window.in_flight() < PROBES_AT_ONCE;
+        if !room {
             return Err(Held::Asleep);
         }
         let upstream = usize::from(path.upstream.0);
