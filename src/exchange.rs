@@ -42,6 +42,8 @@ pub struct Ask {
 pub struct Outcome {
     /// The asker's mark.
     pub ticket: Ticket,
+    /// By which way it was asked.
+    pub route: Route,
     /// Who answered, or was asked last.
     pub upstream: Upstream,
     /// From the last sending to the reply; the time waited if silent.
@@ -83,7 +85,7 @@ pub struct Reply {
     pub truncated: bool,
     /// Records in the answer section, as the header says.
     pub answers: u16,
-    /// The whole message, when it has answer records or the ask was a probe.
+    /// The whole message, when it has answer records, the ask was a probe, or an authority did not speak for the zone.
     pub message: Option<Box<[u8]>>,
 }
 

@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn usage_errors_exit_with_2() {
         for (line, kind) in [
-            ("reputon scan --direct", ErrorKind::UnknownArgument),
+            ("reputon scan --lab --direct", ErrorKind::ArgumentConflict),
             ("reputon scan --lab --resolver 127.0.0.1", ErrorKind::ArgumentConflict),
             ("reputon scan --only-catalogue", ErrorKind::MissingRequiredArgument),
             ("reputon scan --ip6-unit 48", ErrorKind::InvalidValue),

@@ -88,6 +88,10 @@ pub(crate) struct PathOptions {
     #[arg(long, value_name = "ADDR[:PORT]")]
     pub(crate) resolver: Vec<Server>,
 
+    /// Ask each list's own name servers, found through the resolvers. Those with private addresses are not asked
+    #[arg(long)]
+    pub(crate) direct: bool,
+
     /// Ask this server for this zone and what is below it; repeatable
     #[arg(long, value_name = "ZONE=ADDR:PORT")]
     pub(crate) route: Vec<Route>,
@@ -98,11 +102,11 @@ pub(crate) struct PathOptions {
 #[command(next_help_heading = "Servers")]
 pub(crate) struct LabOptions {
     /// Ask an embedded world inside this process, and its lists only: nothing leaves the machine
-    #[arg(long, conflicts_with_all = ["resolver", "route"])]
+    #[arg(long, conflicts_with_all = ["resolver", "route", "direct"])]
     pub(crate) lab: bool,
 
     /// Rehearse these built-in lists offline: the embedded world answers for them
-    #[arg(long, value_name = "SEL", value_delimiter = ',', conflicts_with_all = ["resolver", "route"])]
+    #[arg(long, value_name = "SEL", value_delimiter = ',', conflicts_with_all = ["resolver", "route", "direct"])]
     pub(crate) lab_catalogue: Vec<String>,
 }
 

@@ -81,6 +81,8 @@ pub(super) struct RouteState {
     pub(super) pace: Option<Pace>,
     /// Names of many zones go this way; see `general`.
     pub(super) general: bool,
+    /// Itself, or the route that its packets count for.
+    pub(super) counted_as: Route,
     pub(super) counters: RouteCounters,
 }
 
@@ -126,12 +128,38 @@ impl Engine {
         Pace(index16(self.paces.len() - 1))
     }
 
-    /// Makes a route: a zone and the servers to ask about it (at least one; the first eight count).
+    /// Makes a route: a zone and the servers to ask about it (the first eight count). One without servers takes no asks
+    /// until it is given some.
     pub fn add_route(&mut self, options: RouteOptions) -> Route {
-        assert!(!options.upstreams.is_empty(), "a route needs an upstream");
         let route = Route(index16(self.routes.len()));
-        let mut paths = Vec::new();
-        for (bit, &upstream) in options.upstreams.iter().take(PATHS_PER_ROUTE_MAX).enumerate() {
+        self.routes.push(RouteState {
+            paths: Vec::new(),
+            zone_octets: options.zone_octets,
+            pace: options.pace,
+            general: false,
+            counted_as: route,
+            counters: RouteCounters::default(),
+        });
+        self.add_servers(route, &options.upstreams);
+        route
+    }
+
+    /// Makes a route for a part of another one's zone, with servers of its own. Its packets count as the other's.
+    pub fn add_branch(&mut self, trunk: Route, options: RouteOptions) -> Route {
+        let route = self.add_route(options);
+        self.route(route).counted_as = trunk;
+        route
+    }
+
+    /// Gives a route more servers, as far as there is room for them: eight in all.
+    pub fn add_servers(&mut self, route: Route, upstreams: &[Upstream]) {
+        for &upstream in upstreams {
+            let known = &self.routes[usize::from(route.0)].paths;
+            let is_known = |path: &PathIndex| self.paths[usize::from(path.0)].upstream == upstream;
+            if known.len() == PATHS_PER_ROUTE_MAX || known.iter().any(is_known) {
+                continue;
+            }
+            let bit = 1 << known.len();
             let server = &self.servers[usize::from(upstream.0)];
             let floor = if server.recursive {
                 TIMEOUT_MIN_RESOLVER
@@ -140,23 +168,19 @@ impl Engine {
             };
             let rtt = Rtt::new(floor, self.options.timeout);
             let window = Window::new(server.path_window_max);
-            paths.push(PathIndex(index16(self.paths.len())));
-            self.paths.push(Path::new(upstream, route, 1 << bit, rtt, window));
+            let path = PathIndex(index16(self.paths.len()));
+            self.paths.push(Path::new(upstream, route, bit, rtt, window));
+            self.route(route).paths.push(path);
         }
-        self.routes.push(RouteState {
-            paths,
-            zone_octets: options.zone_octets,
-            pace: options.pace,
-            general: false,
-            counters: RouteCounters::default(),
-        });
-        route
     }
 
     /// How many more asks the route takes now. Whoever has more to ask comes back when outcomes have.
     pub fn room(&self, route: Route) -> usize {
-        let paths = self.routes[usize::from(route.0)].paths.iter();
-        let paths = paths.map(|path| &self.paths[usize::from(path.0)]);
+        let paths = &self.routes[usize::from(route.0)].paths;
+        if paths.is_empty() {
+            return 0;
+        }
+        let paths = paths.iter().map(|path| &self.paths[usize::from(path.0)]);
         // A path that is held takes nothing; where all are, one queue's worth waits.
         let (open, queued) = paths.fold((0, 0), |(open, queued), path| {
             let takes = path.breaker.is_closed() && !path.shunned;
@@ -166,7 +190,7 @@ impl Engine {
         queues.min(self.slots.free_count().saturating_sub(SLOTS_FOR_PROBES))
     }
 
-    /// Takes an ask. It ends as exactly one outcome.
+    /// Takes an ask, of a route that has servers. It ends as exactly one outcome.
     ///
     /// # Errors
     /// If no slot is free; [`room`](Engine::room) says so beforehand (probes may use more than it says).
@@ -177,6 +201,7 @@ impl Engine {
             self.counters.ended += 1;
             self.outcomes.push_back(Outcome {
                 ticket: ask.ticket,
+                route: ask.route,
                 upstream: self.paths[usize::from(path.0)].upstream,
                 rtt: Span::ZERO,
                 tries: 0,
@@ -314,6 +339,19 @@ impl Engine {
         self.routes[usize::from(route.0)].counters
     }
 
+    /// Whether the route has servers, so that it takes asks.
+    pub fn has_servers(&self, route: Route) -> bool {
+        !self.routes[usize::from(route.0)].paths.is_empty()
+    }
+
+    /// Counts a packet on a route, or on the one that it is a branch of.
+    pub(super) fn count_packet(&mut self, route: Route, again: bool) {
+        let trunk = self.route(route).counted_as;
+        let counters = &mut self.route(trunk).counters;
+        counters.packets += 1;
+        counters.retried += u64::from(again);
+    }
+
     /// Whether every way to the route's zone has been given up.
     pub fn is_dead(&self, route: Route) -> bool {
         let mut paths = self.routes[usize::from(route.0)].paths.iter();
@@ -432,6 +470,7 @@ impl Engine {
         };
         self.outcomes.push_back(Outcome {
             ticket: slot.ticket,
+            route: slot.route,
             upstream: self.paths[usize::from(slot.path.0)].upstream,
             rtt,
             tries: slot.tries,

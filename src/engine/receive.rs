@@ -115,10 +115,11 @@ impl Engine {
     /// Decides by the response code whether this is the end.
     fn settle(&mut self, now: Instant, index: SlotIndex, header: Header, message: &[u8]) {
         let slot = &self.slots[index];
+        let upstream = self.paths[usize::from(slot.path.0)].upstream;
+        let speaks = header.authoritative || self.servers[usize::from(upstream.0)].recursive;
         match header.rcode {
-            Rcode::NOERROR | Rcode::NXDOMAIN => (),
+            Rcode::NOERROR | Rcode::NXDOMAIN if speaks => (),
             Rcode::FORMERR if slot.edns => {
-                let upstream = self.paths[usize::from(slot.path.0)].upstream;
                 self.servers[usize::from(upstream.0)].edns = false;
                 self.repeat(now, index);
                 return;
@@ -134,6 +135,7 @@ impl Engine {
                     return;
                 }
             }
+            // A server that does not speak for the zone, or not for this part of it, is no better than one that fails.
             _ => {
                 if self.retry_elsewhere(now, index) {
                     return;
@@ -141,7 +143,7 @@ impl Engine {
             }
         }
         let (route, probe) = (self.slots[index].route, self.slots[index].probe);
-        let keep = header.answers > 0 || probe || self.route(route).general;
+        let keep = header.answers > 0 || probe || !speaks || self.route(route).general;
         let reply = Reply {
             rcode: header.rcode,
             authoritative: header.authoritative,

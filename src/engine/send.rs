@@ -197,9 +197,7 @@ impl Engine {
         let route = slot.route;
         self.counters.sent += 1;
         self.counters.retried += u64::from(again);
-        let counters = &mut self.route(route).counters;
-        counters.packets += 1;
-        counters.retried += u64::from(again);
+        self.count_packet(route, again);
     }
 
     fn routes_zone_octets(&mut self, index: SlotIndex) -> usize {
@@ -237,7 +235,7 @@ impl Engine {
             ),
         };
         let route = slot.route;
-        self.route(route).counters.packets += 1;
+        self.count_packet(route, false);
         Some(query)
     }
 

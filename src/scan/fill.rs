@@ -147,7 +147,7 @@ impl<N: Network> Worker<'_, N> {
 
     /// Asks about a pair; returns how many queries that took.
     fn ask_pair(&mut self, now: Instant, index: LaneIndex, (number, offset): (u32, u8)) -> usize {
-        let lane = &mut self.lanes[usize::from(index.0)];
+        let lane = &self.lanes[usize::from(index.0)];
         let tile = self.window.get(number).expect("just taken from");
         let target = tile.target(usize::from(offset));
         let questions = self.plan.columns[lane.column]
@@ -182,9 +182,10 @@ impl<N: Network> Worker<'_, N> {
                 ticket: purpose.ticket(),
                 name: asked.clone(),
                 rtype: Rtype::A,
-                route: lane.route,
+                route: self.way_to(index, asked),
                 probe: false,
             };
+            let lane = &mut self.lanes[usize::from(index.0)];
             lane.in_flight += 1;
             lane.asked += 1;
             self.engine.submit(now, ask).expect("there was room for it");

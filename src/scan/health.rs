@@ -89,11 +89,12 @@ impl<N: Network> Worker<'_, N> {
                 rtt: None,
             });
             lane.asked += 1;
+            let route = self.way_to(index, &name);
             let ask = Ask {
                 ticket: purpose.ticket(),
                 name,
                 rtype: probe.rtype,
-                route: lane.route,
+                route,
                 probe: true,
             };
             let taken = match via {
@@ -144,7 +145,10 @@ impl<N: Network> Worker<'_, N> {
         let lane = &self.lanes[usize::from(index.0)];
         let replies = lane.replies();
         let reader = self.reader(lane);
-        let health = judge(&reader, lane.kind, &replies);
+        let mut health = judge(&reader, lane.kind, &replies);
+        if let (Health::Unhealthy(fault), Some(direct)) = (&mut health, &self.direct) {
+            *fault = direct.explain(lane.column, fault.clone());
+        }
         let evidence = Evidence::of(&reader, lane.kind, &replies);
         let first = lane.evidence.is_none();
         let kind = lane.kind;
@@ -174,7 +178,7 @@ impl<N: Network> Worker<'_, N> {
     }
 
     /// When every lane has been examined: are the lists broken, or is it what they are asked through?
-    fn judge_resolvers(&mut self) {
+    pub(super) fn judge_resolvers(&mut self) {
         let unexamined = |lane: &Lane| lane.standing == Standing::New || lane.evidence.is_none();
         if self
             .lanes
@@ -228,7 +232,9 @@ impl<N: Network> Worker<'_, N> {
                 return;
             }
             match lane.standing {
-                Standing::New => self.examine(now, index),
+                // In direct mode a list's servers may still be looked for.
+                Standing::New if self.engine.has_servers(lane.route) => self.examine(now, index),
+                Standing::New if lane.direct => self.seek(now, index),
                 Standing::Suspended(until) if until <= now => self.examine(now, index),
                 Standing::Good if lane.control.is_none() && lane.provisional > 0 => {
                     let due = lane.answers >= CONTROL_ANSWERS

@@ -62,6 +62,8 @@ pub(super) struct Lane {
     pub(super) route: Route,
     /// Its server was named by the user, so that it says nothing about the resolvers.
     pub(super) routed: bool,
+    /// The list's own servers are asked: they must speak for the zone.
+    pub(super) direct: bool,
     pub(super) standing: Standing,
     /// Where it goes on: a tile and a step in it.
     pub(super) cursor: (u32, usize),
@@ -114,6 +116,7 @@ impl Lane {
             kind,
             route,
             routed,
+            direct: false,
             standing: Standing::New,
             cursor: (0, 0),
             again: VecDeque::new(),

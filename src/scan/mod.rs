@@ -14,6 +14,7 @@
 //! again or unknown. A stop request cancels what is open, confirms what it can within [`worker::GRACE`], and reports.
 
 mod budget;
+mod direct;
 mod driver;
 mod examine;
 mod explain;

@@ -38,6 +38,8 @@ pub enum ServerKind {
     Resolver,
     /// It was named by the user for a zone.
     Route,
+    /// It is a zone's own name server, found by its records.
+    Authority,
 }
 
 /// A server to be asked.
@@ -50,6 +52,7 @@ pub struct Server {
 }
 
 /// Makes servers known to the engine.
+#[derive(Debug)]
 pub(super) struct Doors {
     window_max: Option<u32>,
     own_sockets: bool,
@@ -85,12 +88,13 @@ impl Doors {
         };
         let default = match server.kind {
             ServerKind::Resolver => RESOLVER_WINDOW_MAX,
-            ServerKind::Route => WINDOW_MAX,
+            ServerKind::Route | ServerKind::Authority => WINDOW_MAX,
         };
         Ok(engine.add_upstream(UpstreamOptions {
             address: server.address,
             ports,
-            recursive: true, // an authority ignores RD; what a user names for a zone may be either
+            // An authority ignores RD; what a user names for a zone may be either.
+            recursive: server.kind != ServerKind::Authority,
             window_max: self.window_max.unwrap_or(default),
             path_window_max: self.window_max.unwrap_or(WINDOW_MAX),
             rate_qps: None,

@@ -19,6 +19,7 @@ use crate::targets::Kind;
 use crate::wire::Name;
 
 use super::budget::Budget;
+use super::direct::Direct;
 use super::explain::{Explainer, open_ways};
 use super::lane::{Lane, Standing};
 use super::network::Network;
@@ -40,6 +41,8 @@ pub struct ScanOptions {
     pub resolvers: Vec<SocketAddr>,
     /// Servers for single zones: names at or below the zone are asked there.
     pub routes: Vec<(Name, SocketAddr)>,
+    /// Whether each list's own name servers are asked, found through the resolvers; those with a route are asked there.
+    pub direct: bool,
     /// Packets a second over all lists; none: no limit.
     pub rate_qps: Option<f64>,
     /// Queries in flight to one server at most; none: what suits its kind.
@@ -70,6 +73,7 @@ impl Default for ScanOptions {
         ScanOptions {
             resolvers: Vec::new(),
             routes: Vec::new(),
+            direct: false,
             rate_qps: None,
             window_max: None,
             timeout: Span::from_secs(3),
@@ -363,6 +367,8 @@ impl Scan<'_> {
             lanes: Vec::new(),
             lanes_of: vec![Default::default(); self.plan.columns.len()],
             checks: Vec::new(),
+            direct: None,
+            paces_of_columns: vec![None; self.plan.columns.len()],
             budgets: Default::default(),
             journal: memory.journal,
             ledger: memory.ledger,
@@ -477,6 +483,14 @@ impl Scan<'_> {
             let ways = open_ways(&mut worker.engine, resolvers, &routed);
             worker.explainer.open(ways)?;
         }
+        if self.options.direct && !resolvers.is_empty() {
+            let way = worker.engine.add_route(RouteOptions {
+                upstreams: resolvers.to_vec(),
+                zone_octets: 0,
+                pace: None,
+            });
+            worker.direct = Some(Direct::new(way, self.options.window_max));
+        }
         let mut paces = std::collections::BTreeMap::new();
         for (column, list) in self.plan.columns.iter().enumerate() {
             let Ok(questions) = &list.questions else { continue };
@@ -494,6 +508,9 @@ impl Scan<'_> {
                 *pace.or_insert_with(|| worker.engine.add_pace(qps))
             });
             let broken = upstreams.is_empty();
+            let direct = self.options.direct && !is_routed && !broken;
+            let upstreams = if direct { Vec::new() } else { upstreams };
+            worker.paces_of_columns[column] = pace;
             let route = match broken {
                 true => Route(0), // never asked: the lane is given up below
                 false => worker.engine.add_route(RouteOptions {
@@ -508,10 +525,11 @@ impl Scan<'_> {
                     continue;
                 }
                 let index = LaneIndex(worker.lanes.len() as u16); // three a list at most
-                let mut lane = Lane::new(list.list, column, kind, route, is_routed);
+                let mut lane = Lane::new(list.list, column, kind, route, is_routed || direct);
+                lane.direct = direct;
                 if matches!(treatment, Treatment::Fold(_)) {
                     lane.standing = Standing::Spare;
-                } else if self.options.skip_health {
+                } else if self.options.skip_health && !direct {
                     lane.standing = Standing::Good;
                 }
                 worker.lanes_of[column][kind as usize] = Some(index);

@@ -29,6 +29,8 @@ pub(super) enum Purpose {
     Check { server: u16, number: u8 },
     /// A question of the stages, by its number.
     Lookup { number: u32 },
+    /// A question about the servers of a zone, in direct mode.
+    Server { cut: u16, number: u8 },
 }
 
 impl Purpose {
@@ -52,6 +54,15 @@ impl Purpose {
             Purpose::Probe { lane, round, number } => pack(2, lane.0, round, number, 0),
             Purpose::Check { server, number } => pack(3, server, 0, number, 0),
             Purpose::Lookup { number } => pack(4, 0, number, 0, 0),
+            Purpose::Server { cut, number } => pack(5, cut, 0, number, 0),
+        }
+    }
+
+    /// The lane that it was asked for, if there is one.
+    pub(super) fn lane(self) -> Option<LaneIndex> {
+        match self {
+            Purpose::Pair { lane, .. } | Purpose::Text { lane, .. } | Purpose::Probe { lane, .. } => Some(lane),
+            Purpose::Check { .. } | Purpose::Lookup { .. } | Purpose::Server { .. } => None,
         }
     }
 
@@ -82,7 +93,11 @@ impl Purpose {
                 server: lane.0,
                 number: low,
             },
-            _ => Purpose::Lookup { number: middle },
+            4 => Purpose::Lookup { number: middle },
+            _ => Purpose::Server {
+                cut: lane.0,
+                number: low,
+            },
         }
     }
 }
@@ -114,6 +129,7 @@ mod tests {
             },
             Purpose::Check { server: 5, number: 1 },
             Purpose::Lookup { number: u32::MAX },
+            Purpose::Server { cut: 9, number: 26 },
         ] {
             assert_eq!(Purpose::of(purpose.ticket()), purpose);
         }

@@ -18,6 +18,7 @@ use crate::targets::{Kind, special_use};
 use crate::wire::{Rcode, Rtype, decode};
 
 use super::budget::Budget;
+use super::direct::{Direct, Paces};
 use super::explain::Explainer;
 use super::lane::{Lane, Standing};
 use super::network::Network;
@@ -52,6 +53,9 @@ pub(super) struct Worker<'a, N: Network> {
     /// The lanes of each column by kind.
     pub(super) lanes_of: Vec<[Option<LaneIndex>; Kind::ALL.len()]>,
     pub(super) checks: Vec<Check>,
+    /// The lists' own servers, in direct mode.
+    pub(super) direct: Option<Direct>,
+    pub(super) paces_of_columns: Paces,
     pub(super) budgets: BTreeMap<OperatorIndex, Budget>,
     pub(super) journal: &'a mut dyn Journal,
     pub(super) ledger: &'a mut dyn Ledger,
@@ -96,6 +100,7 @@ impl<'a, N: Network> Worker<'a, N> {
         loop {
             let now = self.network.now();
             let received = self.turn(now, &mut batch);
+            self.renew_servers(now);
             self.control_lanes(now);
             self.fill(now);
             self.explainer.advance(now, &mut self.engine, &mut self.window);
@@ -129,7 +134,7 @@ impl<'a, N: Network> Worker<'a, N> {
     pub(super) fn turn(&mut self, now: Instant, batch: &mut Batch) -> usize {
         let received = pump::receive(&mut self.engine, self.network, now);
         while let Some(outcome) = self.engine.poll_outcome() {
-            self.take(now, &outcome);
+            self.take_outcome(now, outcome);
         }
         batch.clear();
         received
@@ -148,13 +153,24 @@ impl<'a, N: Network> Worker<'a, N> {
             self.next_examination(),
             self.journal_due,
             self.explainer.next_due(),
+            self.direct.as_ref().and_then(Direct::next),
             deadline,
         ];
         let until = moments.into_iter().flatten().min().unwrap_or(Instant::FAR);
         self.network.wait(until);
     }
 
-    fn take(&mut self, now: Instant, outcome: &Outcome) {
+    fn take_outcome(&mut self, now: Instant, outcome: Outcome) {
+        let outcome = match self.direct {
+            Some(_) => self.follow(now, outcome),
+            None => Some(outcome),
+        };
+        if let Some(outcome) = outcome {
+            self.take(now, &outcome);
+        }
+    }
+
+    pub(super) fn take(&mut self, now: Instant, outcome: &Outcome) {
         match Purpose::of(outcome.ticket) {
             Purpose::Pair {
                 lane,
@@ -171,6 +187,7 @@ impl<'a, N: Network> Worker<'a, N> {
             Purpose::Probe { lane, round, number } => self.take_probe(now, lane, round, number, outcome),
             Purpose::Check { server, number } => self.checks[usize::from(server)].take(number, outcome),
             Purpose::Lookup { number } => self.explainer.take(now, number, outcome),
+            Purpose::Server { cut, number } => self.take_server(now, usize::from(cut), number, outcome),
         }
     }
 
@@ -252,7 +269,7 @@ impl<'a, N: Network> Worker<'a, N> {
     /// Asks for the reason of a listing. The pair stays in flight meanwhile.
     fn ask_text(&mut self, now: Instant, index: LaneIndex, place: (u32, u8, u8), listing: Box<Listing>) {
         let (number, offset, name) = place;
-        let lane = &mut self.lanes[usize::from(index.0)];
+        let lane = &self.lanes[usize::from(index.0)];
         let target = self.window.get(number).expect("held").target(usize::from(offset));
         let questions = self.plan.columns[lane.column]
             .questions
@@ -260,6 +277,9 @@ impl<'a, N: Network> Worker<'a, N> {
             .expect("a lane has questions");
         let names = questions.names(&target).expect("it was asked by this name");
         let asked = names.iter().nth(usize::from(name)).expect("it was asked by this name");
+        let asked = asked.clone();
+        let route = self.way_to(index, &asked);
+        let lane = &mut self.lanes[usize::from(index.0)];
         let purpose = Purpose::Text {
             lane: index,
             tile: number,
@@ -268,9 +288,9 @@ impl<'a, N: Network> Worker<'a, N> {
         };
         let ask = Ask {
             ticket: purpose.ticket(),
-            name: asked.clone(),
+            name: asked,
             rtype: Rtype::TXT,
-            route: lane.route,
+            route,
             probe: false,
         };
         if self.engine.submit(now, ask).is_ok() {
@@ -409,6 +429,7 @@ impl<'a, N: Network> Worker<'a, N> {
         while let Some(outcome) = self.engine.poll_outcome() {
             self.take(now, &outcome);
         }
+        self.cancel_waiting(now);
         for index in (0..self.lanes.len() as u16).map(LaneIndex) {
             let lane = &mut self.lanes[usize::from(index.0)];
             if lane.standing != Standing::Good {

@@ -220,6 +220,7 @@ impl Resolver for Chaos {
                     records: records.collect(),
                     aliases: if kind == 5 { vec![self.name()] } else { Vec::new() },
                     soa: None,
+                    servers: None,
                     malformed: u16::from(kind == 6),
                 })
             }

@@ -8,7 +8,7 @@ use hickory_proto::rr::{DNSClass, Name as CodecName, RData as CodecData, Record 
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use super::name::{Name, NameError};
-use super::record::{Answer, Rdata, Record, Rtype, Soa};
+use super::record::{Answer, Rdata, Record, Rtype, SERVERS_MAX, Soa};
 
 /// Records read from one message at most; a 64 KiB message of the smallest records would have some 5,000.
 const RECORDS_MAX: usize = 1_024;
@@ -37,6 +37,7 @@ pub fn decode(message: &[u8], name: &Name, rtype: Rtype) -> Result<Answer, Decod
     let mut answer = Answer {
         malformed: sections.malformed,
         soa: sections.soa,
+        servers: sections.servers,
         ..Answer::default()
     };
     let mut owner = name.clone();
@@ -66,6 +67,7 @@ pub fn decode(message: &[u8], name: &Name, rtype: Rtype) -> Result<Answer, Decod
 struct Sections {
     answers: Vec<Record>,
     soa: Option<(Name, u32, Soa)>,
+    servers: Option<(Name, Vec<Name>)>,
     malformed: u16,
 }
 
@@ -80,6 +82,7 @@ fn read_sections(message: &[u8]) -> Result<Sections, DecodeError> {
     let mut sections = Sections {
         answers: Vec::new(),
         soa: None,
+        servers: None,
         malformed: 0,
     };
     for index in 0..(answers + authority).min(RECORDS_MAX) {
@@ -95,6 +98,16 @@ fn read_sections(message: &[u8]) -> Result<Sections, DecodeError> {
                 ttl,
                 data: Rdata::Soa(soa),
             }) => sections.soa = sections.soa.or(Some((name, ttl, soa))),
+            Some(Record {
+                name,
+                data: Rdata::Ns(server),
+                ..
+            }) => {
+                let (owner, servers) = sections.servers.get_or_insert_with(|| (name.clone(), Vec::new()));
+                if *owner == name && servers.len() < SERVERS_MAX {
+                    servers.push(server);
+                }
+            }
             Some(_) => (),
             None => sections.malformed = sections.malformed.saturating_add(1),
         }

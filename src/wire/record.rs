@@ -153,6 +153,9 @@ pub struct Soa {
     pub minimum: u32,
 }
 
+/// Name servers kept of one authority section: 13 is what fitted a message in the days of 512 octets.
+pub(super) const SERVERS_MAX: usize = 13;
+
 /// A decoded reply to one question.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
@@ -163,6 +166,9 @@ pub struct Answer {
     pub aliases: Vec<Name>,
     /// The SOA of the authority section with its owner and TTL: which zone said that there is nothing (RFC 2308 §2).
     pub soa: Option<(Name, u32, Soa)>,
+    /// The name servers in the authority section, with their owner: where there is neither an answer nor AA, a referral to
+    /// the zone of that name (RFC 1034 §4.3.2). The first 13 of the first owner.
+    pub servers: Option<(Name, Vec<Name>)>,
     /// Records that could not be read and were left out.
     pub malformed: u16,
 }

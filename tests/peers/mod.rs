@@ -52,8 +52,13 @@ impl Peer {
 
     /// rbldnsd with zones `(name, dataset type, file's text)`, in this order.
     pub fn rbldnsd(zones: &[(&str, &str, &[u8])]) -> Option<Peer> {
+        Peer::rbldnsd_at(free_addr(), zones)
+    }
+
+    /// The same on an address of the caller's.
+    pub fn rbldnsd_at(addr: SocketAddr, zones: &[(&str, &str, &[u8])]) -> Option<Peer> {
         let program = program("rbldnsd")?;
-        let (dir, addr) = (directory(), free_addr());
+        let dir = directory();
         let mut command = Command::new(program);
         command.args([
             "-n",
@@ -110,8 +115,13 @@ impl Peer {
 
     /// nsd with zones `(name, master file's text)` and more `server:` options.
     pub fn nsd(zones: &[(&str, &str)], more: &str) -> Option<Peer> {
+        Peer::nsd_at(free_addr(), zones, more)
+    }
+
+    /// The same on an address of the caller's.
+    pub fn nsd_at(addr: SocketAddr, zones: &[(&str, &str)], more: &str) -> Option<Peer> {
         let program = program("nsd")?;
-        let (dir, addr) = (directory(), free_addr());
+        let dir = directory();
         let path = dir.path().display();
         let mut config = format!(
             "server:\n  ip-address: {}@{}\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"{path}\"\n  database: \"\"\n  \

@@ -50,6 +50,7 @@ pub(crate) fn run(args: &ListsCheckArgs, quiet: bool) -> anyhow::Result<u8> {
             None => build::resolvers(&args.path)?,
         },
         routes: build::routes(&args.path),
+        direct: args.path.direct,
         // The lab is on this machine, and nobody's guest.
         rate_qps: (args.rate > 0 && lab.is_none()).then_some(f64::from(args.rate)),
         timeout: args.ask.timeout.into(),

@@ -1,0 +1,235 @@
+//! Direct mode through the real binary: each list's own name servers, found through unbound. The servers have addresses of
+//! documentation blocks (RFC 5737) on port 53, in a network namespace that has nothing but loopback: each test runs itself
+//! again in there.
+
+mod peers;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use assert_cmd::cargo::CommandCargoExt;
+use peers::Peer;
+use serde_json::Value;
+
+/// Says that a test runs in its namespace.
+const INSIDE: &str = "REPUTON_TEST_NAMESPACE";
+
+/// Runs the calling test in a network namespace of its own; whether this is that run.
+fn inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        for arguments in [
+            "link set lo up",
+            "addr add 198.51.100.53/32 dev lo",
+            "addr add 198.51.100.54/32 dev lo",
+            "addr add 203.0.113.53/32 dev lo",
+        ] {
+            let done = Command::new("ip")
+                .args(arguments.split(' '))
+                .status()
+                .expect("ip is installed");
+            assert!(done.success(), "ip {arguments}");
+        }
+        return true;
+    }
+    // Nobody becomes root in there who is not: servers would try to give up what they do not have.
+    let unshare = |command: &mut Command| {
+        command.arg("--net");
+        let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+        if !is_root {
+            command.args(["--map-current-user", "--keep-caps"]);
+        }
+    };
+    let mut probe = Command::new("unshare");
+    unshare(&mut probe);
+    if !probe.arg("true").status().is_ok_and(|status| status.success()) {
+        assert!(
+            std::env::var_os("REPUTON_NEED_PEERS").is_none(),
+            "there are no network namespaces to be had"
+        );
+        eprintln!("there are no network namespaces to be had: nothing is tested");
+        return false;
+    }
+    let mut command = Command::new("unshare");
+    unshare(&mut command);
+    command.arg(std::env::current_exe().expect("our own program"));
+    let done = command
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .status()
+        .expect("unshare is there");
+    assert!(done.success(), "{test} failed in its namespace");
+    false
+}
+
+fn at(address: &str) -> SocketAddr {
+    format!("{address}:53").parse().expect("an address")
+}
+
+fn list(id: &str, zone: &str) -> String {
+    format!(
+        "\n[[list]]\nid = \"{id}\"\nzone = \"{zone}\"\nkinds = [\"ip4\"]\nrole = \"block\"\ntier = \"B\"\ntxt = false\n"
+    )
+}
+
+fn catalogue(lists: &[(&str, &str)]) -> String {
+    let lists: String = lists.iter().map(|(id, zone)| list(id, zone)).collect();
+    format!("[operator]\nid = \"own\"\nname = \"Own\"\n[operator.terms]\nuse = \"free\"\n{lists}")
+}
+
+/// Scans 198.51.100.0/24 in direct mode; the targets that are listed, by list; the report; what was said.
+fn scan(resolver: SocketAddr, lists: &[(&str, &str)], more: &[&str]) -> (BTreeMap<String, Vec<String>>, Value, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("own.toml");
+    std::fs::write(&file, catalogue(lists)).expect("written");
+    let output = Command::cargo_bin("reputon")
+        .expect("the binary is built")
+        .args([
+            "scan",
+            "198.51.100.0/24",
+            "-f",
+            "json",
+            "--lists",
+            "all",
+            "--only-catalogue",
+            "--direct",
+        ])
+        .args([
+            "--rate",
+            "0",
+            "--stages",
+            "none",
+            "--timeout",
+            "1",
+            "--resolver",
+            &resolver.to_string(),
+            "--catalogue",
+        ])
+        .arg(&file)
+        .args(more)
+        .output()
+        .expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let mut listed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for target in report["targets"].as_array().expect("targets") {
+        for listing in target["listings"].as_array().expect("listings") {
+            let list = listing["list"].as_str().expect("text").to_owned();
+            listed
+                .entry(list)
+                .or_default()
+                .push(target["target"].as_str().expect("text").to_owned());
+        }
+    }
+    (listed, report, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn record<'a>(report: &'a Value, id: &str) -> &'a Value {
+    let lists = report["lists"].as_array().expect("lists");
+    lists
+        .iter()
+        .find(|list| list["id"] == id)
+        .expect("the list is in the report")
+}
+
+fn rbldnsd_zone() -> &'static [u8] {
+    b"$SOA 300 ns.own.test host.own.test 1 600 300 86400 300\n$NS 300 ns1.own.test\n:127.0.0.2:listed\n127.0.0.2\n198.51.100.7\n198.51.100.200\n"
+}
+
+/// `own.test`: two servers for the list, one of which is gone; a part of `nsd.own.test` is delegated to the rbldnsd; lists
+/// whose servers nobody can ask.
+fn parent_zone() -> &'static str {
+    "$ORIGIN own.test.\n$TTL 300\n@ SOA ns host 1 600 300 86400 300\n@ NS ns\nns A 203.0.113.53\nns1 A 198.51.100.53\nns2 A 198.51.100.54\n\
+     bl NS ns1\nbl NS ns2\nprivate NS home\nhome A 127.0.0.1\nhome A 10.0.0.53\nnowhere NS missing\n\
+     2.0.0.127.plain A 127.0.0.2\n9.100.51.198.plain A 127.0.0.2\n"
+}
+
+fn nsd_zone() -> &'static str {
+    "$ORIGIN nsd.test.\n$TTL 300\n@ SOA ns host 1 600 300 86400 300\n@ NS ns\nns A 203.0.113.53\n2.0.0.127 A 127.0.0.2\n\
+     5.100.51.198 A 127.0.0.2\n200.100.51.198 A 127.0.0.2\n"
+}
+
+/// Delegates all of 198.51.100.0/24 below the list's own zone.
+fn split_zone() -> &'static str {
+    "$ORIGIN split.test.\n$TTL 300\n@ SOA ns host 1 600 300 86400 300\n@ NS ns\nns A 203.0.113.53\n2.0.0.127 A 127.0.0.2\n\
+     100.51.198 NS part.own.test.\n"
+}
+
+fn stub(zone: &str, server: &str) -> String {
+    format!("stub-zone:\n  name: \"{zone}\"\n  stub-addr: {server}@53\n")
+}
+
+#[test]
+fn the_lists_own_servers_are_found_and_asked() {
+    if !inside("the_lists_own_servers_are_found_and_asked") {
+        return;
+    }
+    let parent = format!("{}part A 198.51.100.53\n", parent_zone());
+    let zones = [
+        ("own.test", parent.as_str()),
+        ("nsd.test", nsd_zone()),
+        ("split.test", split_zone()),
+    ];
+    let rbldnsd = [
+        ("bl.own.test", "ip4set", rbldnsd_zone()),
+        (
+            "100.51.198.split.test",
+            "generic",
+            b"$SOA 300 ns.own.test host.own.test 1 600 300 86400 300\n33 A 127.0.0.2\n".as_slice(),
+        ),
+    ];
+    let (Some(_rbldnsd), Some(_nsd)) = (
+        Peer::rbldnsd_at(at("198.51.100.53"), &rbldnsd),
+        // Rate limiting is another test's matter.
+        Peer::nsd_at(at("203.0.113.53"), &zones, "  rrl-ratelimit: 0\n"),
+    ) else {
+        return;
+    };
+    let more = format!(
+        "  local-zone: \"test.\" nodefault\n  private-address: 192.0.2.0/32\n{}{}{}",
+        stub("own.test", "203.0.113.53"),
+        stub("nsd.test", "203.0.113.53"),
+        stub("split.test", "203.0.113.53")
+    );
+    let Some(unbound) = Peer::unbound(&more) else { return };
+    let lists = [
+        ("rbl", "bl.own.test"),
+        ("nsd", "nsd.test"),
+        ("split", "split.test"),
+        ("plain", "plain.own.test"),
+        ("private", "private.own.test"),
+        ("nowhere", "nowhere.own.test"),
+        ("gone", "gone.nsd.test"),
+    ];
+    let (listed, report, said) = scan(unbound.addr(), &lists, &[]);
+    let own = |last: &[u32]| -> Vec<String> { last.iter().map(|last| format!("198.51.100.{last}")).collect() };
+    let expected = BTreeMap::from([
+        ("rbl".to_owned(), own(&[7, 200])),
+        ("nsd".to_owned(), own(&[5, 200])),
+        ("split".to_owned(), own(&[33])),
+        ("plain".to_owned(), own(&[9])),
+    ]);
+    assert_eq!(listed, expected, "{:#}", report["lists"]);
+    for id in ["rbl", "nsd", "split", "plain"] {
+        let record = record(&report, id);
+        assert_eq!(
+            (record["health"].as_str(), record["unknown"].as_u64()),
+            (Some("healthy"), Some(0)),
+            "{record}"
+        );
+    }
+    for (id, why) in [
+        ("private", "--route ZONE=ADDR:PORT"),
+        ("nowhere", "no address"),
+        ("gone", "does not exist: nsd.test says so"),
+    ] {
+        let record = record(&report, id);
+        assert_eq!(
+            (record["health"].as_str(), record["unknown"].as_u64()),
+            (Some("unhealthy"), Some(256)),
+            "{record}"
+        );
+        let line = said.lines().find(|line| line.contains(&format!("{id}: ")));
+        assert!(line.is_some_and(|line| line.contains(why)), "{id}: {said}");
+    }
+}
