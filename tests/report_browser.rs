@@ -160,6 +160,7 @@ fn page(folder: &Path, dossiers: &[Dossier]) -> PathBuf {
         run: &run,
         lists: &lists,
         audit: None,
+        changes: None,
     };
     sink.finish(&end).expect("written");
     path

@@ -10,8 +10,8 @@ use clap_complete::Shell;
 use super::commands::smtp_out::MailHost;
 use super::help;
 use super::options::{
-    AskOptions, CatalogueOptions, ExitOptions, KeyOptions, LabOptions, ListFormat, ListOptions, OutputOptions,
-    PaceOptions, PathOptions, SavingOptions, StageOptions, TalkOptions, TargetOptions, TextFormat,
+    AskOptions, CatalogueOptions, ExitOptions, KeyOptions, LabOptions, ListFormat, ListOptions, NotifyOptions,
+    OutputOptions, PaceOptions, PathOptions, SavingOptions, StageOptions, TalkOptions, TargetOptions, TextFormat,
 };
 use super::values::{DomainName, loopback, seconds};
 
@@ -117,6 +117,8 @@ pub(crate) struct ScanArgs {
     pub(crate) pace: PaceOptions,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) notify: NotifyOptions,
     #[command(flatten)]
     pub(crate) exit: ExitOptions,
 }

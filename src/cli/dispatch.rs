@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use anyhow::bail;
 use clap::Parser;
+use reputon::report::visible;
+use reputon::verdict::NagiosStatus;
 
 use super::args::{Cli, Command};
 use super::{commands, pages};
@@ -13,9 +15,16 @@ const FAILED: u8 = 2;
 
 /// Parses the command line and does what it says; the exit status, if it is not clap that ends the process.
 pub(crate) fn run() -> u8 {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--nagios") => {
+            return nagios_unknown(error.to_string().lines().next().unwrap_or_default());
+        }
+        Err(error) => error.exit(),
+    };
     match dispatch(&cli) {
         Ok(status) => status,
+        Err(error) if is_nagios(&cli) => nagios_unknown(&format!("{error:#}")),
         Err(error) if is_broken_pipe(&error) => 0,
         Err(error) => {
             eprintln!("reputon: {error:#}");
@@ -42,6 +51,21 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Man => page(pages::man()?),
         _ => bail!("this command is not built yet"),
     }
+}
+
+fn is_nagios(cli: &Cli) -> bool {
+    match &cli.command {
+        Command::Scan(args) => args.notify.nagios,
+        Command::Audit(args) => args.scan.notify.nagios,
+        _ => false,
+    }
+}
+
+/// What a Nagios plugin that cannot do its work says: exit status 2 would mean that something was found.
+fn nagios_unknown(why: &str) -> u8 {
+    let why = visible(why).replace('|', "/"); // what follows a bar is performance data
+    let _ = writeln!(io::stdout(), "REPUTON UNKNOWN - {why}"); // nobody reads it: nothing more can be done
+    NagiosStatus::Unknown.code()
 }
 
 fn page(page: Vec<u8>) -> anyhow::Result<u8> {

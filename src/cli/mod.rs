@@ -1,5 +1,6 @@
 //! The command line: what was typed (`args`, `options`, `values`), what teaches it (`help`, `pages`), parts made of it
-//! (`build`, `ground`), what is done (`commands`), and where results go (`reports`, `records`, `progress`).
+//! (`build`, `ground`), what is done (`commands`), and where results go (`reports`, `records`, `progress`,
+//! `notify`).
 //!
 //! clap stays here: nothing of the library sees a flag. Standard output is data, standard error is talk.
 
@@ -9,6 +10,7 @@ mod commands;
 mod dispatch;
 mod ground;
 mod help;
+mod notify;
 mod options;
 mod pages;
 mod progress;

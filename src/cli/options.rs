@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::values::{Key, KeyParser, Output, Percent, Route, Server, Shard, StageList, ZoneData, duration, seconds};
+use super::values::{
+    Key, KeyParser, MailAddress, Output, Percent, Route, Server, Shard, StageList, Webhook, ZoneData, duration, seconds,
+};
 
 /// What is to be looked at.
 #[derive(Debug, Args)]
@@ -194,6 +196,30 @@ pub(crate) struct OutputOptions {
     pub(crate) all_rows: bool,
 }
 
+/// Whom to tell.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Monitoring")]
+pub(crate) struct NotifyOptions {
+    /// Be a Nagios plugin: one line with performance data, and exit status 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) nagios: bool,
+
+    /// Post JSON to this address when something changed since the last run of the same targets; repeatable
+    ///
+    /// Others on this machine can see it: better in the environment, as REPUTON_NOTIFY, or in the configuration file.
+    /// It is tried four times; reports are written before.
+    #[arg(long, value_name = "URL", hide_env_values = true, hide_default_value = true)]
+    pub(crate) notify: Vec<Webhook>,
+
+    /// How long one try of --notify may take, in seconds; fractions too
+    #[arg(long, value_name = "SECS", default_value = "10", value_parser = seconds)]
+    pub(crate) notify_timeout: Duration,
+
+    /// Mail this address through the local sendmail when something changed; repeatable
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mail_to: Vec<MailAddress>,
+}
+
 /// What the exit status says.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Exit status")]
@@ -205,6 +231,13 @@ pub(crate) struct ExitOptions {
     /// Exit with 1 for listings of this tier or a harder one
     #[arg(long, value_name = "TIER", default_value = "B", ignore_case = true)]
     pub(crate) fail_on: FailOn,
+}
+
+impl NotifyOptions {
+    /// Whether somebody is to be told of changes.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.notify.is_empty() || !self.mail_to.is_empty()
+    }
 }
 
 /// How much to say on standard error.

@@ -118,10 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_are_not_there_are_not_offered() {
+    fn the_manual_is_one_page_with_a_section_for_each_command() {
         let man = String::from_utf8(man().expect("in memory")).expect("text");
         assert!(man.contains(".SH \"REPUTON SCAN\"") && man.contains(".SH \"REPUTON LISTS SHOW\""));
-        assert!(!man.contains("smtp\\-out"));
         assert_eq!(man.matches(".TH ").count(), 1);
     }
 }

@@ -3,8 +3,8 @@
 
 use std::io;
 
-use reputon::dnsxl::Catalogue;
-use reputon::dossier::Dossier;
+use reputon::dnsxl::{Catalogue, Observation, Role};
+use reputon::dossier::{Change, ChangeKind, Difference, Dossier};
 use reputon::report::{Judged, Outputs, Sink};
 use reputon::scan::{Order, Receiver, Stop, StopReason};
 use reputon::verdict::{Audit, Judge, Tally};
@@ -28,6 +28,8 @@ pub(crate) struct Reports<'a> {
     pub(crate) files: bool,
     /// Counts the block, if the run is an audit.
     pub(crate) audit: Option<Audit>,
+    /// Every listing as a change, if somebody is to be told and there may be no earlier run.
+    pub(crate) first: Option<Difference>,
     pub(crate) stop: &'a Stop,
 }
 
@@ -72,6 +74,9 @@ impl Receiver for Reports<'_> {
     fn take(&mut self, dossier: &Dossier, order: Order) -> io::Result<()> {
         if order == Order::AsClosed {
             self.tally.add(dossier);
+            if let Some(first) = &mut self.first {
+                add_listings(first, self.catalogue, dossier);
+            }
             if self.live.is_none() {
                 return Ok(());
             }
@@ -97,5 +102,28 @@ impl Receiver for Reports<'_> {
 
     fn wants_input_order(&self) -> bool {
         !self.ordered.is_empty() || self.audit.is_some()
+    }
+}
+
+/// Takes a target's block-role listings in as newly listed.
+fn add_listings(first: &mut Difference, catalogue: &Catalogue, dossier: &Dossier) {
+    for observed in &dossier.observations {
+        let Observation::Listed(listing) = &observed.observation else {
+            continue;
+        };
+        if listing.role == Role::Block {
+            let change = Change {
+                target: dossier.target.to_string(),
+                list: catalogue.list(observed.list).id.clone(),
+                operator: catalogue.operator_of(observed.list).name.clone(),
+                role: listing.role,
+                tier: listing.tier,
+                before: "not_asked".into(),
+                after: "listed".into(),
+                codes_before: Vec::new(),
+                codes: listing.codes.clone(),
+            };
+            first.add(ChangeKind::NewlyListed, change);
+        }
     }
 }

@@ -178,6 +178,85 @@ impl TypedValueParser for KeyParser {
     }
 }
 
+/// The address of a webhook: `http` or `https`. All but its host is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Webhook {
+    url: String,
+    /// `https://host:port`.
+    place: String,
+}
+
+impl FromStr for Webhook {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Webhook, &'static str> {
+        let wrong = "an address such as https://example.org/hook";
+        let uri: ureq::http::Uri = text.parse().map_err(|_| wrong)?;
+        let scheme = uri
+            .scheme_str()
+            .filter(|scheme| ["http", "https"].contains(scheme))
+            .ok_or(wrong)?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or(wrong)?;
+        let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        Ok(Webhook {
+            place: format!("{scheme}://{host}{port}"),
+            url: text.to_owned(),
+        })
+    }
+}
+
+impl Webhook {
+    /// The whole address, for the one place that needs it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.url
+    }
+
+    /// A text without the address in it.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        text.replace(&self.url, &self.place)
+    }
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/…", self.place)
+    }
+}
+
+/// A mail address that can stand in a header as it is: printable ASCII, one `@`, nothing that separates or quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MailAddress(String);
+
+impl FromStr for MailAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<MailAddress, &'static str> {
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&octet);
+        let good = |part: &str| !part.is_empty() && part.bytes().all(plain);
+        let parts = text.split_once('@');
+        // 254: RFC 5321 §4.5.3.1.3, without the brackets. A leading dash would be an option of whoever reads it.
+        match parts {
+            Some((local, domain)) if good(local) && good(domain) && text.len() <= 254 && !text.starts_with('-') => {
+                Ok(MailAddress(text.to_owned()))
+            }
+            _ => Err("a plain mail address such as ops@example.org"),
+        }
+    }
+}
+
+impl MailAddress {
+    /// The address.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A percentage, 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Percent(pub(crate) f64);
@@ -364,6 +443,47 @@ mod tests {
             "[::1",
         ] {
             assert!(text.parse::<Server>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn webhooks_hide_all_but_their_host() {
+        let hook: Webhook = "https://user:pw@hooks.example.org:8443/T0/secret?token=x"
+            .parse()
+            .expect("good");
+        assert_eq!(hook.to_string(), "https://hooks.example.org:8443/…");
+        assert_eq!(format!("{hook:?}"), "https://hooks.example.org:8443/…");
+        assert_eq!(
+            hook.redact(&format!("no {}", hook.reveal())),
+            "no https://hooks.example.org:8443"
+        );
+        for text in [
+            "",
+            "hooks.example.org",
+            "ftp://example.org/",
+            "https:///x",
+            "file:///etc/passwd",
+        ] {
+            assert!(text.parse::<Webhook>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn mail_addresses_cannot_leave_their_header() {
+        assert!("ops+dnsbl@example.org".parse::<MailAddress>().is_ok());
+        for text in [
+            "",
+            "ops",
+            "@example.org",
+            "ops@",
+            "a@b@c",
+            "ops@example.org\nBcc: x@example.org",
+            "ops@example.org, x@example.org",
+            "-oQ/tmp@example.org",
+            "Ops <ops@example.org>",
+            "o\"ps@example.org",
+        ] {
+            assert!(text.parse::<MailAddress>().is_err(), "{text}");
         }
     }
 

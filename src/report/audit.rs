@@ -3,21 +3,11 @@
 
 use crate::verdict::{Advice, Audited, BlockDensity, Density, Names};
 
+use super::part::Part;
 use super::summary::several;
 
 /// /24s in the table of a report; the JSON form has all.
 const BLOCKS_SHOWN: usize = 256;
-
-/// A table with a title.
-#[derive(Debug)]
-pub(super) struct Part {
-    pub(super) title: &'static str,
-    /// The heads of the columns; columns of numbers are marked.
-    pub(super) columns: Vec<(&'static str, bool)>,
-    pub(super) rows: Vec<Vec<String>>,
-    /// What is to be said below it.
-    pub(super) note: Option<String>,
-}
 
 /// The recommendation in one line.
 pub(super) fn headline(audit: &Audited) -> String {
@@ -109,7 +99,7 @@ fn facts(audit: &Audited) -> Part {
         ]);
     }
     Part {
-        title: "What was found",
+        title: "What was found".into(),
         columns: vec![("What", false), ("Found", false)],
         rows,
         note: None,
@@ -144,7 +134,7 @@ fn blocks(audit: &Audited) -> Option<Part> {
     };
     let left = audit.per_24.len() - shown.len();
     Some(Part {
-        title: "By /24",
+        title: "By /24".into(),
         columns: density_columns(),
         rows: shown
             .iter()
@@ -158,7 +148,7 @@ fn neighbours(audit: &Audited) -> Option<Part> {
     let rows = audit.neighbours.iter().map(|one| density_row(&one.block, &one.density));
     let rows: Vec<Vec<String>> = rows.collect();
     (!rows.is_empty()).then(|| Part {
-        title: "Neighbours",
+        title: "Neighbours".into(),
         columns: density_columns(),
         rows,
         note: Some("They are counted apart: nothing of them is in the numbers above.".into()),
@@ -202,7 +192,7 @@ fn domains(audit: &Audited) -> Option<Part> {
     let rows: Vec<Vec<String>> = rows.collect();
     let left = names.domain_count().saturating_sub(rows.len());
     (!rows.is_empty()).then(|| Part {
-        title: "Whose names it carries",
+        title: "Whose names it carries".into(),
         columns: vec![
             ("Domain", false),
             ("Addresses", true),

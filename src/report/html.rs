@@ -5,7 +5,7 @@
 //! and to places within the page, never to anything out of an answer.
 //!
 //! ```text
-//! head (verdict, coverage, audit, maps, removal) · targets, listed ones first · tail (findings, names, lists, run)
+//! head (verdict, coverage, audit, changes, maps, removal) · targets, listed ones first · tail (findings, names, lists, run)
 //! ```
 //!
 //! The page opens with what is known last, so the listed targets wait in a spool. Bounds: [`LISTED_OCTETS_MAX`] of listed
@@ -21,10 +21,12 @@ use crate::dnsxl::Tier;
 use crate::verdict::{Advice, Names, Verdict};
 
 use super::audit;
+use super::changes;
 use super::escape::{is_plain_link, visible};
 use super::found::{self, AllFound};
 use super::heat::{HeatMaps, Map};
 use super::html_target::{TargetPart, class, shown};
+use super::part::Part;
 use super::record::{Health, ListRecord, rfc3339};
 use super::sink::{Judged, RunEnd, RunHead, Sink};
 use super::summary::{Summary, Todo, several};
@@ -57,7 +59,8 @@ struct Head {
     headline: String,
     subtitle: String,
     advice: Option<Advised>,
-    audit_parts: Vec<AuditPart>,
+    audit_parts: Vec<Table>,
+    changes: Option<Changed>,
     finished: String,
     percent: String,
     answered: u64,
@@ -87,13 +90,19 @@ struct Advised {
     reasons: Vec<String>,
 }
 
-/// One table of an audit; the flag of a cell says that it is a number.
-struct AuditPart {
-    title: &'static str,
+/// One table of an audit, or of changes; the flag of a cell says that it is a number.
+struct Table {
+    title: String,
     sortable: bool,
     columns: Vec<(&'static str, bool)>,
     rows: Vec<Vec<(String, bool)>>,
     note: Option<String>,
+}
+
+/// What changed since an earlier run.
+struct Changed {
+    headline: String,
+    parts: Vec<Table>,
 }
 
 /// One thing to do.
@@ -238,7 +247,11 @@ impl<W: Write, S: Read + Write + Seek> HtmlSink<W, S> {
                 headline: shown(&audit::headline(audit)),
                 reasons: audit.reasons.iter().map(|reason| shown(reason)).collect(),
             }),
-            audit_parts: end.audit.map(audit_parts).unwrap_or_default(),
+            audit_parts: end.audit.map(|audit| tables(audit::parts(audit))).unwrap_or_default(),
+            changes: end.changes.map(|changes| Changed {
+                headline: shown(&changes::headline(changes)),
+                parts: tables(changes::parts(changes)),
+            }),
             finished: rfc3339(run.finished),
             percent: format!("{percent:.1}"),
             answered: summary.answered,
@@ -347,6 +360,7 @@ impl<W: Write, S: Read + Write + Seek> HtmlSink<W, S> {
         let named = self.names.addresses > 0;
         let sections = [
             (!head.audit_parts.is_empty(), "audit", "Audit"),
+            (head.changes.is_some(), "changes", "Changes"),
             (!head.blocks.is_empty(), "maps", "Heat maps"),
             (!head.todo.is_empty(), "todo", "Removal"),
             (true, "targets", "Targets"),
@@ -504,24 +518,22 @@ fn advice_class(advice: Advice) -> &'static str {
     }
 }
 
-fn audit_parts(audited: &crate::verdict::Audited) -> Vec<AuditPart> {
-    let parts = audit::parts(audited).into_iter().map(|part| AuditPart {
-        title: part.title,
+fn tables(parts: Vec<Part>) -> Vec<Table> {
+    let tables = parts.into_iter().map(|part| Table {
+        title: shown(&part.title),
         sortable: part.columns.len() > 2,
         rows: part
             .rows
             .iter()
             .map(|row| {
-                row.iter()
-                    .zip(&part.columns)
-                    .map(|(cell, (_, number))| (shown(cell), *number))
-                    .collect()
+                let cells = row.iter().zip(&part.columns);
+                cells.map(|(cell, (_, number))| (shown(cell), *number)).collect()
             })
             .collect(),
         columns: part.columns,
         note: part.note.as_deref().map(shown),
     });
-    parts.collect()
+    tables.collect()
 }
 
 /// How many lists there are, by what became of them.

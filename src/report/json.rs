@@ -1,6 +1,6 @@
 //! JSON: one object a line ([`JsonlSink`]), or one document `{"run":{…},"lists":[…],"targets":[…]}` ([`JsonSink`]).
 //!
-//! Of an audit the document has `"audit":{…}` before its targets.
+//! Of an audit the document has `"audit":{…}` before its targets; where an earlier run is compared with, `"changes":{…}`.
 //!
 //! The document opens with what is known last. So its targets wait in a spool, a temporary file that is copied behind the
 //! head at the end; memory stays small whatever the number of targets.
@@ -83,6 +83,9 @@ impl<W: Write, S: Read + Write + Seek> Sink for JsonSink<W, S> {
         self.out.write_all(b"\n],\n")?;
         if let Some(audit) = end.audit {
             writeln!(self.out, "\"audit\":{},", to_json(audit))?;
+        }
+        if let Some(changes) = end.changes {
+            writeln!(self.out, "\"changes\":{},", to_json(changes))?;
         }
         self.out.write_all(b"\"targets\":[")?;
         self.spool.flush()?;

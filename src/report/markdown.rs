@@ -9,7 +9,9 @@ use std::io::{self, Write};
 use crate::verdict::Verdict;
 
 use super::audit;
+use super::changes;
 use super::escape::{is_plain_link, visible};
+use super::part::Part;
 use super::record::{Health, rfc3339};
 use super::sink::{Judged, RunEnd, RunHead, Sink};
 use super::summary::{Summary, several};
@@ -75,20 +77,26 @@ impl<W: Write> MarkdownSink<W> {
         for reason in &audit.reasons {
             writeln!(self.out, "- {}", text(reason))?;
         }
-        for part in audit::parts(audit) {
+        self.parts("##", audit::parts(audit))?;
+        writeln!(self.out)
+    }
+
+    fn changes(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
+        let Some(changes) = end.changes else { return Ok(()) };
+        writeln!(self.out, "\n## Changes\n\n{}", text(&changes::headline(changes)))?;
+        self.parts("###", changes::parts(changes))
+    }
+
+    fn parts(&mut self, level: &str, parts: Vec<Part>) -> io::Result<()> {
+        for part in parts {
             let heads: Vec<&str> = part.columns.iter().map(|(head, _)| *head).collect();
-            let aligned: Vec<&str> = part
+            let rule = part
                 .columns
                 .iter()
-                .map(|(_, number)| if *number { "--:" } else { "---" })
-                .collect();
-            writeln!(
-                self.out,
-                "\n## {}\n\n| {} |\n|{}|",
-                part.title,
-                heads.join(" | "),
-                aligned.join("|")
-            )?;
+                .map(|(_, number)| if *number { "--:" } else { "---" });
+            let rule: Vec<&str> = rule.collect();
+            let (heads, rule) = (heads.join(" | "), rule.join("|"));
+            writeln!(self.out, "\n{level} {}\n\n| {heads} |\n|{rule}|", text(&part.title))?;
             for row in &part.rows {
                 let cells: Vec<Cow<'_, str>> = row.iter().map(|cell| text(cell)).collect();
                 writeln!(self.out, "| {} |", cells.join(" | "))?;
@@ -97,7 +105,7 @@ impl<W: Write> MarkdownSink<W> {
                 writeln!(self.out, "\n{}", text(&note))?;
             }
         }
-        writeln!(self.out)
+        Ok(())
     }
 
     fn listed(&mut self) -> io::Result<()> {
@@ -221,6 +229,7 @@ impl<W: Write> Sink for MarkdownSink<W> {
     fn finish(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
         self.audit(end)?;
         self.coverage(end)?;
+        self.changes(end)?;
         self.listed()?;
         self.entries()?;
         self.findings()?;

@@ -13,6 +13,7 @@
 //! Text from the network is hostile: `escape` is the one place that knows how each format is kept safe from it.
 
 mod audit;
+mod changes;
 mod csv;
 mod escape;
 mod found;
@@ -23,6 +24,7 @@ mod json;
 mod markdown;
 mod nagios;
 mod output;
+mod part;
 mod prometheus;
 mod record;
 mod reputon;

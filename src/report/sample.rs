@@ -105,5 +105,6 @@ pub(super) fn feed(sink: &mut dyn Sink, dossiers: &[Dossier]) -> io::Result<()> 
         run: &run_record(),
         lists: &list_records(),
         audit: None,
+        changes: None,
     })
 }

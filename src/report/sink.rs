@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::dnsxl::Catalogue;
-use crate::dossier::Dossier;
+use crate::dossier::{Difference, Dossier};
 use crate::verdict::{Audited, Judgement};
 
 use super::record::{ListRecord, RunRecord};
@@ -39,6 +39,8 @@ pub struct RunEnd<'a> {
     pub lists: &'a [ListRecord],
     /// What to think of the block, if the run is an audit.
     pub audit: Option<&'a Audited>,
+    /// What changed since an earlier run, if there is one to compare with.
+    pub changes: Option<&'a Difference>,
 }
 
 /// Where a run's results go: `begin` once, `target` for each dossier, `finish` once.

@@ -12,10 +12,12 @@ use crate::dossier::Severity;
 use crate::verdict::Verdict;
 
 use super::audit;
+use super::changes;
 use super::escape::visible;
+use super::part::Part;
 use super::record::{Health, rfc3339};
 use super::sink::{Judged, RunEnd, RunHead, Sink};
-use super::summary::{ENTRIES_MAX, Summary, several};
+use super::summary::{ENTRIES_MAX, ROWS_MAX, Summary, several};
 
 /// The narrowest table that can be read: narrower terminals wrap.
 const WIDTH_MIN: u16 = 40;
@@ -117,21 +119,37 @@ impl<W: Write> TableSink<W> {
         for reason in &audit.reasons {
             writeln!(self.out, " - {}", visible(reason))?;
         }
-        for part in audit::parts(audit) {
-            self.heading(part.title)?;
-            let rows = part
-                .rows
-                .iter()
-                .map(|row| row.iter().map(|cell| Cell::new(visible(cell))).collect())
-                .collect();
+        self.parts(audit::parts(audit))?;
+        writeln!(self.out)
+    }
+
+    fn changes(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
+        let Some(changes) = end.changes else { return Ok(()) };
+        writeln!(self.out, "\n{}", visible(&changes::headline(changes)))?;
+        let mut parts = changes::parts(changes);
+        for part in &mut parts {
+            let more = part.rows.len().saturating_sub(ROWS_MAX);
+            part.rows.truncate(ROWS_MAX);
+            if more > 0 {
+                part.note = Some(format!("and {more} more"));
+            }
+        }
+        self.parts(parts)
+    }
+
+    fn parts(&mut self, parts: Vec<Part>) -> io::Result<()> {
+        for part in parts {
+            self.heading(&part.title)?;
+            let cells = |row: &Vec<String>| row.iter().map(|cell| Cell::new(visible(cell))).collect();
+            let rows = part.rows.iter().map(cells).collect();
             let heads: Vec<String> = part.columns.iter().map(|(head, _)| head.to_uppercase()).collect();
             let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
             self.table(&heads, rows)?;
             if let Some(note) = part.note {
-                writeln!(self.out, " {note}")?;
+                writeln!(self.out, " {}", visible(&note))?;
             }
         }
-        writeln!(self.out)
+        Ok(())
     }
 
     fn listed(&mut self) -> io::Result<()> {
@@ -259,6 +277,7 @@ impl<W: Write> Sink for TableSink<W> {
     fn finish(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
         self.audit(end)?;
         self.coverage(end)?;
+        self.changes(end)?;
         self.listed()?;
         self.entries()?;
         self.unknown(end.catalogue)?;

@@ -1,16 +1,18 @@
 //! `reputon scan`: targets and lists in, reports and an exit status out. `audit` is a scan too, and comes through here.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use reputon::clock::Span;
-use reputon::report::{Format, ListRecord, Options, Outputs, RunEnd, RunHead};
+use reputon::dossier::Difference;
+use reputon::report::{Format, ListRecord, Options, Outputs, RunEnd, RunHead, nagios_line};
 use reputon::scan::{Progress, RealNetwork, Scan, StopReason};
 use reputon::verdict::{Audit, Judge, Tally, Weights};
 
 use crate::cli::args::{AuditArgs, ScanArgs};
 use crate::cli::ground::{Ground, scan_options, start_lab};
+use crate::cli::notify::{News, notify};
 use crate::cli::options::{FailOn, OutputOptions, ScanFormat};
 use crate::cli::progress::{Bars, Quiet};
 use crate::cli::records::{is_usable, list_record, run_record, talk};
@@ -50,9 +52,13 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         broken_pipe: false,
         files: !args.output.output.is_empty(),
         audit: audit.map(|_| Audit::default()),
+        first: args.notify.is_wanted().then(Difference::default),
         stop: &stop,
     };
-    let (format, live) = format(&args.output);
+    let (format, live) = match args.notify.nagios {
+        true => (None, false),
+        false => format(&args.output),
+    };
     let stdout = Box::new(io::BufWriter::new(io::stdout()));
     if let Some(format) = format {
         let sink = format.sink(stdout, None, &report_options(args))?;
@@ -91,22 +97,50 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         run: &run,
         lists: &lists,
         audit: audited.as_ref(),
+        changes: None,
     };
     reports.each(|sink| sink.finish(&end))?;
     if !quiet {
         talk(catalogue, &report);
     }
+    let told = match (end.changes, &reports.first) {
+        _ if report.stopped.is_some() => Ok(()), // half a run has no news: what it did not reach has not changed
+        (None, None) => Ok(()),
+        (changes, first) => {
+            let changes = changes.or(first.as_ref()).expect("one of them is there");
+            let news = News {
+                run: &run,
+                tallied: &tallied,
+                changes,
+                first: end.changes.is_none(),
+            };
+            notify(&args.notify, &news)
+        }
+    };
+    let min_coverage = args.exit.min_coverage.0 / 100.0;
+    if args.notify.nagios {
+        writeln!(io::stdout(), "{}", nagios_line(&tallied, min_coverage))?;
+    }
+    let told = match told {
+        Err(error) if args.notify.nagios => {
+            eprintln!("reputon: {error:#}");
+            Ok(())
+        }
+        told => told,
+    };
     Ok(match report.stopped {
         Some(StopReason::Interrupt) if !reports.broken_pipe => signals::INTERRUPTED,
         Some(StopReason::Terminate) => signals::TERMINATED,
         _ if reports.broken_pipe && !reports.files => 0,
+        _ if args.notify.nagios => tallied.nagios_status(min_coverage).code(),
         _ => {
+            told?;
             let fail_on = match args.exit.fail_on {
                 FailOn::A => reputon::dnsxl::Tier::A,
                 FailOn::B => reputon::dnsxl::Tier::B,
                 FailOn::C => reputon::dnsxl::Tier::C,
             };
-            tallied.exit_status(fail_on, args.exit.min_coverage.0 / 100.0).code()
+            tallied.exit_status(fail_on, min_coverage).code()
         }
     })
 }
