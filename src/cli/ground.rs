@@ -130,6 +130,7 @@ pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result
         },
         routes: build::routes(&args.path),
         direct: args.path.direct,
+        prune: args.pace.prune,
         // The lab is on this machine, and nobody's guest.
         rate_qps: (args.pace.rate > 0 && lab.is_none()).then_some(f64::from(args.pace.rate)),
         window_max: args.pace.window.map(u32::from),

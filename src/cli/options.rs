@@ -155,6 +155,11 @@ pub(crate) struct PaceOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) window: Option<u16>,
 
+    /// Ask once for a /24 where the answer shows that nothing in it is listed (RFC 8020). With --direct or --route only, and
+    /// only of servers that prove it by the list's test entry
+    #[arg(long)]
+    pub(crate) prune: bool,
+
     /// Send every query in a packet of its own, to servers on this machine or network too (no UDP GSO)
     #[arg(long)]
     pub(crate) no_gso: bool,

@@ -339,6 +339,12 @@ impl Engine {
         self.routes[usize::from(route.0)].counters
     }
 
+    /// The servers of a route.
+    pub fn upstreams(&self, route: Route) -> impl Iterator<Item = Upstream> + '_ {
+        let paths = self.routes[usize::from(route.0)].paths.iter();
+        paths.map(|path| self.paths[usize::from(path.0)].upstream)
+    }
+
     /// Whether the route has servers, so that it takes asks.
     pub fn has_servers(&self, route: Route) -> bool {
         !self.routes[usize::from(route.0)].paths.is_empty()

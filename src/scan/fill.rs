@@ -26,6 +26,7 @@ impl<N: Network> Worker<'_, N> {
             .expect("a tile with pairs in flight is held")
             .tile;
         let offset = usize::from(offset);
+        let listed = matches!(observation, Observation::Listed(_));
         let (observation, epoch) = match lane.standing {
             Standing::GivenUp(cause) => (Observation::Unknown(cause), None),
             Standing::Good if observation == Observation::Unknown(Cause::Cancelled) => (observation, None),
@@ -40,6 +41,9 @@ impl<N: Network> Worker<'_, N> {
         };
         tile.settle(lane.column, offset, observation, epoch);
         self.spread(index, number, offset);
+        if listed && self.options.prune {
+            self.hold_against_parent(index, number, offset as u8); // as it was
+        }
     }
 
     /// Asks what is pending, as far as the engine has room and the operators' budgets last.
@@ -53,10 +57,17 @@ impl<N: Network> Worker<'_, N> {
             if lane.standing != Standing::Good {
                 continue;
             }
+            if self.options.prune {
+                self.prove(now, index);
+                if self.is_proving(index) {
+                    continue;
+                }
+            }
+            let lane = &self.lanes[usize::from(index.0)];
             let mut room = self.engine.room(lane.route);
             let mut allowance = self.allowance(now, index);
             while room >= NAMES_MAX {
-                let Some(place) = self.next_pair(index) else { break };
+                let Some(place) = self.next_pair(now, index) else { break };
                 if allowance < tries * NAMES_MAX as u64 {
                     self.put_back(index, place.0, place.1);
                     // What is in flight may turn out to have cost less than it could have.
@@ -102,11 +113,14 @@ impl<N: Network> Worker<'_, N> {
     }
 
     /// The next pending pair of a lane, taken: tile and offset.
-    fn next_pair(&mut self, index: LaneIndex) -> Option<(u32, u8)> {
+    fn next_pair(&mut self, now: Instant, index: LaneIndex) -> Option<(u32, u8)> {
         if let Some(pair) = self.next_again(index) {
             return Some(pair);
         }
         loop {
+            if self.options.prune && self.ask_parents(now, index) {
+                return self.next_again(index); // more in the next turn
+            }
             let lane = &mut self.lanes[usize::from(index.0)];
             let (number, step) = lane.cursor.max((self.window.first(), 0));
             if number >= self.window.end() {

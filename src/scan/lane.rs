@@ -9,6 +9,8 @@ use crate::exchange::{Route, Upstream};
 use crate::targets::Kind;
 use crate::wire::{Name, Rtype};
 
+use super::prune::Pruning;
+
 /// Times that a list may fail a control and come back in one run. More is a list that cannot be relied on.
 pub(super) const SUSPENSIONS_MAX: u32 = 3;
 
@@ -64,6 +66,8 @@ pub(super) struct Lane {
     pub(super) routed: bool,
     /// The list's own servers are asked: they must speak for the zone.
     pub(super) direct: bool,
+    /// What is known for pruning, where that is wanted and possible.
+    pub(super) prune: Option<Pruning>,
     pub(super) standing: Standing,
     /// Where it goes on: a tile and a step in it.
     pub(super) cursor: (u32, usize),
@@ -117,6 +121,7 @@ impl Lane {
             route,
             routed,
             direct: false,
+            prune: None,
             standing: Standing::New,
             cursor: (0, 0),
             again: VecDeque::new(),

@@ -24,6 +24,7 @@ mod inquiry;
 mod lane;
 mod lookups;
 mod network;
+mod prune;
 mod pump;
 mod resolvers;
 mod run;

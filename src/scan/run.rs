@@ -43,6 +43,9 @@ pub struct ScanOptions {
     pub routes: Vec<(Name, SocketAddr)>,
     /// Whether each list's own name servers are asked, found through the resolvers; those with a route are asked there.
     pub direct: bool,
+    /// Whether addresses are taken for not listed where nothing exists below their parent (RFC 8020), with lists that are
+    /// asked directly or by a route, as long as their servers prove that this holds.
+    pub prune: bool,
     /// Packets a second over all lists; none: no limit.
     pub rate_qps: Option<f64>,
     /// Queries in flight to one server at most; none: what suits its kind.
@@ -74,6 +77,7 @@ impl Default for ScanOptions {
             resolvers: Vec::new(),
             routes: Vec::new(),
             direct: false,
+            prune: false,
             rate_qps: None,
             window_max: None,
             timeout: Span::from_secs(3),

@@ -31,6 +31,10 @@ pub(super) enum Purpose {
     Lookup { number: u32 },
     /// A question about the servers of a zone, in direct mode.
     Server { cut: u16, number: u8 },
+    /// A question by which a server shows whether it may be pruned.
+    Proof { lane: LaneIndex, number: u8 },
+    /// The parent of the addresses of a tile from an offset on.
+    Parent { lane: LaneIndex, tile: u32, offset: u8 },
 }
 
 impl Purpose {
@@ -55,13 +59,19 @@ impl Purpose {
             Purpose::Check { server, number } => pack(3, server, 0, number, 0),
             Purpose::Lookup { number } => pack(4, 0, number, 0, 0),
             Purpose::Server { cut, number } => pack(5, cut, 0, number, 0),
+            Purpose::Proof { lane, number } => pack(6, lane.0, 0, number, 0),
+            Purpose::Parent { lane, tile, offset } => pack(7, lane.0, tile, offset, 0),
         }
     }
 
     /// The lane that it was asked for, if there is one.
     pub(super) fn lane(self) -> Option<LaneIndex> {
         match self {
-            Purpose::Pair { lane, .. } | Purpose::Text { lane, .. } | Purpose::Probe { lane, .. } => Some(lane),
+            Purpose::Pair { lane, .. }
+            | Purpose::Text { lane, .. }
+            | Purpose::Probe { lane, .. }
+            | Purpose::Proof { lane, .. }
+            | Purpose::Parent { lane, .. } => Some(lane),
             Purpose::Check { .. } | Purpose::Lookup { .. } | Purpose::Server { .. } => None,
         }
     }
@@ -94,9 +104,15 @@ impl Purpose {
                 number: low,
             },
             4 => Purpose::Lookup { number: middle },
-            _ => Purpose::Server {
+            5 => Purpose::Server {
                 cut: lane.0,
                 number: low,
+            },
+            6 => Purpose::Proof { lane, number: low },
+            _ => Purpose::Parent {
+                lane,
+                tile: middle,
+                offset: low,
             },
         }
     }
@@ -130,6 +146,12 @@ mod tests {
             Purpose::Check { server: 5, number: 1 },
             Purpose::Lookup { number: u32::MAX },
             Purpose::Server { cut: 9, number: 26 },
+            Purpose::Proof { lane, number: 3 },
+            Purpose::Parent {
+                lane,
+                tile: u32::MAX,
+                offset: 255,
+            },
         ] {
             assert_eq!(Purpose::of(purpose.ticket()), purpose);
         }

@@ -188,6 +188,8 @@ impl<'a, N: Network> Worker<'a, N> {
             Purpose::Check { server, number } => self.checks[usize::from(server)].take(number, outcome),
             Purpose::Lookup { number } => self.explainer.take(now, number, outcome),
             Purpose::Server { cut, number } => self.take_server(now, usize::from(cut), number, outcome),
+            Purpose::Proof { lane, number } => self.take_proof(lane, number, outcome),
+            Purpose::Parent { lane, tile, offset } => self.take_parent(lane, (tile, offset), outcome),
         }
     }
 

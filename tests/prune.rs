@@ -1,0 +1,173 @@
+//! Pruning through the real binary, against real servers: what is learnt is the same, with fewer questions; and where a
+//! server's denials prove nothing, none is believed.
+
+mod peers;
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use assert_cmd::cargo::CommandCargoExt;
+use peers::Peer;
+use serde_json::Value;
+
+const ZONE: &str = "bl.prune.test";
+
+const CATALOGUE: &str = "[operator]\nid = \"own\"\nname = \"Own\"\n[operator.terms]\nuse = \"free\"\n\n[[list]]\nid = \"own\"\n\
+    zone = \"bl.prune.test\"\nkinds = [\"ip4\"]\nrole = \"block\"\ntier = \"B\"\ntxt = false\n";
+
+/// Listed: three addresses in two of the 64 /24s.
+const LISTED: [&str; 3] = ["198.18.5.7", "198.18.5.200", "198.18.40.1"];
+
+/// Scans 198.18.0.0/18 with a server for the zone: who is listed, and the run's record.
+fn scan(server: SocketAddr, more: &[&str]) -> (Vec<String>, Value) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("own.toml");
+    std::fs::write(&file, CATALOGUE).expect("written");
+    let output = Command::cargo_bin("reputon")
+        .expect("the binary is built")
+        .args([
+            "scan",
+            "198.18.0.0/18",
+            "-f",
+            "json",
+            "--lists",
+            "own",
+            "--only-catalogue",
+        ])
+        .args(["--stages", "none", "--rate", "0", "--resolver", &server.to_string()])
+        .args(["--route", &format!("{ZONE}={server}"), "--catalogue"])
+        .arg(&file)
+        .args(more)
+        .env("XDG_DATA_HOME", folder.path())
+        .output()
+        .expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let targets = report["targets"].as_array().expect("targets").iter();
+    assert!(
+        targets.clone().all(|target| target["unknown"] == 0),
+        "everything is known"
+    );
+    let listed = targets.filter(|target| target["listed"] == 1);
+    let listed = listed.map(|target| target["target"].as_str().expect("text").to_owned());
+    (listed.collect(), report["run"].clone())
+}
+
+fn count(run: &Value, field: &str) -> u64 {
+    run[field].as_u64().unwrap_or_else(|| panic!("no {field} in {run}"))
+}
+
+fn nsd_zone() -> String {
+    let mut text =
+        format!("$ORIGIN {ZONE}.\n$TTL 300\n@ SOA ns host 1 600 300 86400 300\n@ NS ns\n2.0.0.127 A 127.0.0.2\n");
+    for address in LISTED {
+        let mut octets: Vec<&str> = address.split('.').collect();
+        octets.reverse();
+        text += &format!("{} A 127.0.0.2\n", octets.join("."));
+    }
+    text
+}
+
+#[test]
+fn nsd_is_asked_a_few_questions_for_the_same_verdicts() {
+    let Some(server) = Peer::nsd(&[(ZONE, &nsd_zone())], "  rrl-ratelimit: 0\n") else {
+        return;
+    };
+    let (all, full) = scan(server.addr(), &[]);
+    let (pruned, run) = scan(server.addr(), &["--prune"]);
+    assert_eq!(
+        (all.as_slice(), pruned.as_slice()),
+        (LISTED.map(String::from).as_slice(), LISTED.map(String::from).as_slice())
+    );
+    assert!(count(&full, "asked") > 16_384 && count(&full, "pruned") == 0, "{full}");
+    // 64 parents, three /24s in full (two with listings, the first that was denied), two addresses in each other one.
+    assert!(count(&run, "asked") < 2_000, "{run}");
+    assert!(count(&run, "pruned") > 14_000, "{run}");
+}
+
+#[test]
+fn a_stock_rbldnsd_is_never_pruned() {
+    let zone = format!(
+        "$SOA 300 ns.own.test host.own.test 1 600 300 86400 300\n:127.0.0.2:listed\n127.0.0.2\n{}\n",
+        LISTED.join("\n")
+    );
+    let Some(server) = Peer::rbldnsd(&[(ZONE, "ip4set", zone.as_bytes())]) else {
+        return;
+    };
+    let (listed, run) = scan(server.addr(), &["--prune"]);
+    assert_eq!(listed, LISTED);
+    assert_eq!(count(&run, "pruned"), 0);
+    assert!(count(&run, "asked") > 16_384, "{run}");
+}
+
+/// A server that proves itself by the test entry and then denies every parent, also of what it lists: each address whose
+/// last octet is `last`.
+struct Liar {
+    address: SocketAddr,
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Liar {
+    fn start(last: u8) -> Liar {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let wait = std::time::Duration::from_millis(100);
+        socket.set_read_timeout(Some(wait)).expect("a good timeout");
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (address, stopped) = (socket.local_addr().expect("bound"), stop.clone());
+        let thread = std::thread::spawn(move || {
+            let mut octets = [0; 512];
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                let Ok((_, from)) = socket.recv_from(&mut octets) else {
+                    continue;
+                };
+                let _ = socket.send_to(&answer(&octets, last), from);
+            }
+        });
+        Liar {
+            address,
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Liar {
+    fn drop(&mut self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let _ = self.thread.take().expect("dropped once").join();
+    }
+}
+
+fn answer(query: &[u8], last: u8) -> Vec<u8> {
+    let mut at = 12;
+    let mut numbers: Vec<u8> = Vec::new();
+    while query[at] != 0 {
+        let label = &query[at + 1..at + 1 + usize::from(query[at])];
+        numbers.extend(
+            std::str::from_utf8(label)
+                .ok()
+                .and_then(|label| label.parse::<u8>().ok()),
+        );
+        at += 1 + usize::from(query[at]);
+    }
+    let mut reply = query[..at + 5].to_vec();
+    let test = [2, 0, 0, 127];
+    let listed = numbers == test || (numbers.len() == 4 && numbers[0] == last && numbers[3] == 198);
+    let exists = listed || test.ends_with(&numbers);
+    (reply[2], reply[3]) = (reply[2] | 0x84, if exists { 0 } else { 3 });
+    (reply[7], reply[11]) = (u8::from(listed), 0);
+    if listed {
+        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 2]);
+    }
+    reply
+}
+
+#[test]
+fn one_contradiction_ends_pruning_and_takes_back_what_it_had_settled() {
+    let liar = Liar::start(77);
+    let (listed, run) = scan(liar.address, &["--prune"]);
+    let expected: Vec<String> = (0..64).map(|block| format!("198.18.{block}.77")).collect();
+    assert_eq!(listed, expected);
+    assert_eq!(count(&run, "pruned"), 0, "{run}");
+}
