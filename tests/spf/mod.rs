@@ -32,6 +32,16 @@ pub(crate) struct Records {
     pub(crate) timeout: bool,
 }
 
+/// What a zone says of a name.
+pub(crate) enum Said {
+    /// Its records, or its alias; there may be none.
+    Records(Vec<Rdata>),
+    /// There is no such name.
+    Missing,
+    /// Nothing.
+    Silence,
+}
+
 /// A resolver over a zone.
 pub(crate) struct ZoneResolver {
     names: HashMap<Name, Records>,
@@ -43,28 +53,42 @@ impl ZoneResolver {
         ZoneResolver { names: names.collect() }
     }
 
+    /// What the zone says of a name itself: its alias stands for what it does not have.
+    pub(crate) fn said(&self, name: &Name, rtype: Rtype) -> Said {
+        let Some(records) = self.names.get(name) else {
+            return Said::Missing;
+        };
+        let data = records.of(rtype);
+        match records.cname.first() {
+            _ if !data.is_empty() => Said::Records(data),
+            Some(target) => Said::Records(vec![Rdata::Cname(to_name(target))]),
+            None if records.timeout => Said::Silence,
+            None => Said::Records(Vec::new()),
+        }
+    }
+
     fn find(&self, asked: Name, rtype: Rtype) -> Lookup {
         let mut owner = asked;
         for _ in 0..=CNAME_HOPS_MAX {
-            let Some(records) = self.names.get(&owner) else {
-                return Lookup::NxDomain;
+            let data = match self.said(&owner, rtype) {
+                Said::Missing => return Lookup::NxDomain,
+                Said::Silence => return Lookup::Silent,
+                Said::Records(data) => data,
             };
-            let data = records.of(rtype);
-            if !data.is_empty() {
-                let record = |data| Record {
-                    name: owner.clone(),
-                    ttl: 60,
-                    data,
-                };
-                return Lookup::Found(Answer {
-                    records: data.into_iter().map(record).collect(),
-                    ..Answer::default()
-                });
-            }
-            match records.cname.first() {
-                Some(target) => owner = to_name(target),
-                None if records.timeout => return Lookup::Silent,
+            match data.first() {
                 None => return Lookup::NoData,
+                Some(Rdata::Cname(target)) if rtype != Rtype::CNAME => owner = target.clone(),
+                Some(_) => {
+                    let record = |data| Record {
+                        name: owner.clone(),
+                        ttl: 60,
+                        data,
+                    };
+                    return Lookup::Found(Answer {
+                        records: data.into_iter().map(record).collect(),
+                        ..Answer::default()
+                    });
+                }
             }
         }
         Lookup::Failed(Rcode::SERVFAIL)
