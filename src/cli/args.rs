@@ -55,6 +55,10 @@ pub(crate) enum Command {
     #[command(args_conflicts_with_subcommands = true, after_help = help::LISTS)]
     Lists(ListsArgs),
 
+    /// One mail server, like a doctor's letter: what mailbox providers look at, and the next three things to do
+    #[command(after_help = help::CHECK)]
+    Check(Box<CheckArgs>),
+
     /// The names of addresses, and whether they lead back (PTR, iprev)
     #[command(after_help = help::RDNS)]
     Rdns(AddressArgs),
@@ -252,6 +256,34 @@ pub(crate) struct FileArgs {
     /// The file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// A mail server's name or address, or a domain that has mail
+    #[arg(value_name = "HOST|IP|DOMAIN")]
+    pub(crate) subject: String,
+    #[command(flatten)]
+    pub(crate) lists: ListOptions,
+    #[command(flatten)]
+    pub(crate) path: PathOptions,
+    #[command(flatten)]
+    pub(crate) lab: LabOptions,
+    /// A DKIM selector that the domain signs with, beside common ones; repeatable
+    #[arg(long, value_name = "NAME", help_heading = "Stages")]
+    pub(crate) dkim_selector: Vec<String>,
+    /// Connect to port 25 of the addresses to hear how they greet; never done unless asked for
+    #[arg(long, help_heading = "Stages")]
+    pub(crate) smtp: bool,
+    #[command(flatten)]
+    pub(crate) ask: AskOptions,
+    #[command(flatten)]
+    pub(crate) pace: PaceOptions,
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
+    #[command(flatten)]
+    pub(crate) exit: ExitOptions,
 }
 
 /// A stage that takes addresses.

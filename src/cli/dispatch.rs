@@ -46,6 +46,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Dkim(args) => commands::stage::dkim(args, quiet),
         Command::Dmarc(args) => commands::stage::dmarc(args, quiet),
         Command::Asn(args) => commands::stage::asn(args, quiet),
+        Command::Check(args) => commands::check::run(args, quiet),
         Command::SmtpOut(args) => commands::smtp_out::run(args, quiet),
         Command::Completions(args) => page(pages::completions(args.shell)?),
         Command::Man => page(pages::man()?),

@@ -16,6 +16,41 @@ use super::args::ScanArgs;
 use super::options::{LabOptions, ListOptions, SavingOptions, TargetOptions};
 use super::{build, zone_data};
 
+/// The lists of a run.
+#[derive(Debug)]
+pub(crate) struct Lists {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) selected: Vec<ListIndex>,
+    pub(crate) keys: Keys,
+}
+
+impl Lists {
+    /// Reads the catalogue and the keys; nothing is sent.
+    pub(crate) fn read(lists: &ListOptions, lab: &LabOptions, quiet: bool) -> anyhow::Result<Lists> {
+        let catalogue = match lab.lab {
+            true => build::lab_catalogue()?,
+            false => build::catalogue(&lists.catalogue, quiet)?,
+        };
+        let rehearsed = !lab.lab_catalogue.is_empty();
+        let selectors = if rehearsed { &lab.lab_catalogue } else { &lists.lists };
+        let selected = catalogue.select(selectors)?;
+        let mut keys = build::keys(&lists.keys, &catalogue)?;
+        if rehearsed {
+            build::add_rehearsal_keys(&mut keys, &catalogue);
+        }
+        Ok(Lists {
+            catalogue,
+            selected,
+            keys,
+        })
+    }
+
+    /// The plan to ask them about targets.
+    pub(crate) fn plan<'a>(&'a self, targets: &'a TargetSet) -> Plan<'a> {
+        Plan::new(&self.catalogue, targets, &self.selected, &self.keys)
+    }
+}
+
 /// The parts that a plan is made of.
 #[derive(Debug)]
 pub(crate) struct Ground {
@@ -40,17 +75,11 @@ impl Ground {
         if savings.shard.is_some() {
             bail!("--shard is not built yet");
         }
-        let catalogue = match lab.lab {
-            true => build::lab_catalogue()?,
-            false => build::catalogue(&lists.catalogue, quiet)?,
-        };
-        let rehearsed = !lab.lab_catalogue.is_empty();
-        let selectors = if rehearsed { &lab.lab_catalogue } else { &lists.lists };
-        let selected = catalogue.select(selectors)?;
-        let mut keys = build::keys(&lists.keys, &catalogue)?;
-        if rehearsed {
-            build::add_rehearsal_keys(&mut keys, &catalogue);
-        }
+        let Lists {
+            catalogue,
+            selected,
+            keys,
+        } = Lists::read(lists, lab, quiet)?;
         let local = zone_data::load(&savings.zone_data, (&catalogue, &selected), quiet)?;
         Ok(Ground {
             catalogue,

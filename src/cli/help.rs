@@ -140,6 +140,18 @@ macro_rules! known_or_not {
     };
 }
 
+/// Behind the help of `check`.
+pub(crate) const CHECK: &str = "\
+A name with MX records is taken as a domain: its mail servers' addresses are looked at. One without is a host.
+
+Examples:
+  reputon check mail.example.org
+  reputon check 192.0.2.7 --smtp
+  reputon check example.org --dkim-selector s2026 --format json
+  reputon check mail.example-shop.test --lab       rehearse: nothing leaves the machine
+
+Exit status: as scan, by the lists alone: 0 not listed, 1 listed, 2 error, 3 too little was answered.";
+
 /// Behind the help of `rdns`.
 pub(crate) const RDNS: &str = concat!(
     "\

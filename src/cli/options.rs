@@ -326,3 +326,14 @@ pub(crate) enum FailOn {
     #[value(name = "C")]
     C,
 }
+
+impl FailOn {
+    /// The tier.
+    pub(crate) fn tier(self) -> reputon::dnsxl::Tier {
+        match self {
+            FailOn::A => reputon::dnsxl::Tier::A,
+            FailOn::B => reputon::dnsxl::Tier::B,
+            FailOn::C => reputon::dnsxl::Tier::C,
+        }
+    }
+}

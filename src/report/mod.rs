@@ -6,10 +6,8 @@
 //! ```
 //!
 //! A [`Sink`] is fed: [`Sink::begin`] once, [`Sink::target`] for each closed dossier, [`Sink::finish`] once with the run's
-//! own record. It asks nothing, knows no clock, and keeps memory that does not grow with the targets. Order is that in
-//! which it is fed; the same dossiers give the same octets. JSON lines may be fed as tiles close, revised dossiers again; all
-//! others count what they are fed, so feed them each target once, its last dossier.
-//!
+//! own record. It knows no clock, and its memory does not grow with the targets. Order is that in which it is fed. JSON
+//! lines may be fed as tiles close, revised dossiers again; all others count: feed them each target once, its last dossier.
 //! Text from the network is hostile: `escape` is the one place that knows how each format is kept safe from it.
 
 mod audit;
@@ -21,6 +19,7 @@ mod heat;
 mod html;
 mod html_target;
 mod json;
+mod letter;
 mod markdown;
 mod nagios;
 mod output;
@@ -40,6 +39,7 @@ pub use csv::{ListingsCsv, ListsCsv, TargetsCsv};
 pub use escape::{csv_cell, visible, visible_octets};
 pub use html::HtmlSink;
 pub use json::{JsonSink, JsonlSink};
+pub use letter::{Letter, Line, Mark};
 pub use markdown::MarkdownSink;
 pub use nagios::nagios_line;
 pub use output::{Format, Options, OutputError, Outputs};

@@ -10,6 +10,7 @@
 //! Pure functions of values: nothing here asks, writes or knows the time. Unknown never counts as clean: a target is
 //! clean only when enough was learnt of it, and a run succeeds only when enough was learnt of all targets.
 
+mod advice;
 mod audit;
 mod judge;
 mod names;
@@ -17,6 +18,7 @@ mod names;
 pub(crate) mod sample;
 mod tally;
 
+pub use advice::removal;
 pub use audit::{Advice, Audit, Audited, BlockDensity, Density, History, Neighbour, Neighbours, Origin, Run};
 pub use judge::{CLEAN_CONFIDENCE_MIN, Ground, Judge, Judgement, Verdict, Weights, fill_target};
 pub use names::{NamedDomain, Names};

@@ -1,6 +1,7 @@
 //! The commands, a file each: parts from `build`, work by the library, an exit status.
 
 pub(super) mod audit;
+pub(super) mod check;
 pub(super) mod lab;
 pub(super) mod lists;
 pub(super) mod lists_check;

@@ -13,7 +13,7 @@ use reputon::verdict::{Audit, Judge, Tally, Weights};
 use crate::cli::args::{AuditArgs, ScanArgs};
 use crate::cli::ground::{Ground, scan_options, start_lab};
 use crate::cli::notify::{News, notify};
-use crate::cli::options::{FailOn, OutputOptions, ScanFormat};
+use crate::cli::options::{OutputOptions, ScanFormat};
 use crate::cli::progress::{Bars, Quiet};
 use crate::cli::records::{is_usable, list_record, run_record, talk};
 use crate::cli::reports::{Output, Reports};
@@ -135,12 +135,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         _ if args.notify.nagios => tallied.nagios_status(min_coverage).code(),
         _ => {
             told?;
-            let fail_on = match args.exit.fail_on {
-                FailOn::A => reputon::dnsxl::Tier::A,
-                FailOn::B => reputon::dnsxl::Tier::B,
-                FailOn::C => reputon::dnsxl::Tier::C,
-            };
-            tallied.exit_status(fail_on, min_coverage).code()
+            tallied.exit_status(args.exit.fail_on.tier(), min_coverage).code()
         }
     })
 }

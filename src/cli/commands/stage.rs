@@ -5,15 +5,18 @@
 //! seven results of RFC 7208 §2.6: "temperror" is one of them.
 
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 
+use anyhow::bail;
 use jiff::Timestamp;
 use reputon::clock::Span;
 use reputon::exchange::Resolver;
 use reputon::lab::{Lab, LabOptions};
 use reputon::report::{to_json, visible};
-use reputon::scan::{Inquired, Inquiry, RealNetwork, StopReason, Work};
+use reputon::scan::{Inquired, Inquiry, RealNetwork, Stop, StopReason, Work};
 use reputon::stages::spf::{SpfInput, check_host};
 use reputon::stages::{Finding, Severity, abuse, asn, dkim, dmarc, mx, rdns};
+use reputon::wire::Name;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -191,27 +194,54 @@ pub(crate) fn inquire<S, T>(
     subjects: Vec<S>,
     work: impl Fn(Box<dyn Resolver>, S) -> Work<T>,
 ) -> anyhow::Result<Inquired<T>> {
+    if args.path.direct {
+        bail!("--direct asks lists without a resolver; this command asks no list: leave it out");
+    }
     let lab = args.lab.then(|| Lab::start(LabOptions::default())).transpose()?;
-    let timeout = Span::from(args.ask.timeout);
-    let inquiry = Inquiry {
+    let stop = signals::watch()?;
+    let inquirer = Inquirer {
         resolvers: match &lab {
             Some(lab) => vec![lab.addr()],
             None => build::resolvers(&args.path)?,
         },
-        routes: args
-            .path
-            .route
-            .iter()
-            .map(|route| (route.zone.clone(), route.server.0))
-            .collect(),
+        routes: build::routes(&args.path),
         rate_qps: lab.is_none().then_some(RATE_QPS),
-        timeout,
+        timeout: args.ask.timeout.into(),
         retries: args.ask.retries,
-        sockets,
+        stop: &stop,
     };
-    let stop = signals::watch()?;
-    let mut network = RealNetwork::new(timeout.times(2));
-    Ok(inquiry.run(&mut network, rand::random(), (subjects, work), &stop)?)
+    inquirer.run(sockets, subjects, work)
+}
+
+/// How names are looked up.
+pub(crate) struct Inquirer<'a> {
+    pub(crate) resolvers: Vec<SocketAddr>,
+    pub(crate) routes: Vec<(Name, SocketAddr)>,
+    pub(crate) rate_qps: Option<f64>,
+    pub(crate) timeout: Span,
+    pub(crate) retries: u8,
+    pub(crate) stop: &'a Stop,
+}
+
+impl Inquirer<'_> {
+    /// Does the work of each subject.
+    pub(crate) fn run<S, T>(
+        &self,
+        sockets: bool,
+        subjects: Vec<S>,
+        work: impl Fn(Box<dyn Resolver>, S) -> Work<T>,
+    ) -> anyhow::Result<Inquired<T>> {
+        let inquiry = Inquiry {
+            resolvers: self.resolvers.clone(),
+            routes: self.routes.clone(),
+            rate_qps: self.rate_qps,
+            timeout: self.timeout,
+            retries: self.retries,
+            sockets,
+        };
+        let mut network = RealNetwork::new(self.timeout.times(2));
+        Ok(inquiry.run(&mut network, rand::random(), (subjects, work), self.stop)?)
+    }
 }
 
 /// The subject, what was found, and the findings, in one object.

@@ -104,12 +104,18 @@ pub async fn dkim(
     }
     if selectors.is_empty() && guess {
         let asked = COMMON.len();
-        let text = match silent {
-            0 => format!("no DKIM key of {domain} was found at {asked} common selectors"),
-            _ => format!("no DKIM key of {domain} was found; of {asked} common selectors {silent} are not known"),
+        let (code, text) = match silent {
+            0 => (
+                "dkim_none_guessed",
+                format!("no DKIM key of {domain} was found at {asked} common selectors"),
+            ),
+            _ => (
+                "dkim_guesses_unknown",
+                format!("no DKIM key of {domain} was found; of {asked} common selectors {silent} are not known"),
+            ),
         };
         let mend = "give the selector that the mail is signed with (s= in its DKIM-Signature)";
-        findings.push(Finding::info(STAGE, "dkim_none_guessed", text).mend(mend));
+        findings.push(Finding::info(STAGE, code, text).mend(mend));
     }
     (selectors, findings)
 }

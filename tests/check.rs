@@ -1,0 +1,143 @@
+//! `check` against the embedded world: the letter says what is right, what is wrong and what is not known, and what to do
+//! next; exit statuses are those of a scan.
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn check(args: &[&str]) -> (Value, Option<i32>) {
+    let output = Command::cargo_bin("reputon")
+        .expect("the binary is built")
+        .args(["check", "--lab", "--format", "json", "-q"])
+        .args(args)
+        .timeout(std::time::Duration::from_secs(60))
+        .output()
+        .expect("it runs");
+    let letter = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (letter, output.status.code())
+}
+
+/// The texts of a topic's lines with one mark.
+fn lines<'a>(letter: &'a Value, topic: &str, mark: &str) -> Vec<&'a str> {
+    let lines = letter["lines"].as_array().expect("lines").iter();
+    lines
+        .filter(|line| line["topic"] == topic && line["mark"] == mark)
+        .map(|line| line["text"].as_str().expect("text"))
+        .collect()
+}
+
+#[test]
+fn a_host_is_looked_at_with_its_addresses_and_its_domain() {
+    let (letter, status) = check(&["mail.example-shop.test", "--dkim-selector", "s2026"]);
+    assert_eq!(status, Some(1), "one address is on a list of tier B");
+    assert_eq!(
+        letter["addresses"],
+        serde_json::json!(["203.0.113.25", "2001:db8:0:25::25"])
+    );
+    assert_eq!(letter["domain"], "example-shop.test");
+    assert_eq!(lines(&letter, "Reverse name", "good").len(), 2);
+    for topic in [
+        "Incoming mail",
+        "SPF",
+        "DKIM",
+        "DMARC",
+        "TLS policies and logo",
+        "Network",
+    ] {
+        assert!(!lines(&letter, topic, "good").is_empty(), "{topic}: {letter}");
+        assert!(lines(&letter, topic, "bad").is_empty(), "{topic}: {letter}");
+    }
+    let listed = lines(&letter, "Blocklists", "bad");
+    assert!(listed.len() == 1 && listed[0].contains("lab-brute"), "{listed:?}");
+    assert!(letter["next"][0].as_str().expect("text").contains("lab-brute"));
+    assert_eq!(
+        letter["targets"].as_array().expect("records").len(),
+        4,
+        "two addresses, host, domain"
+    );
+}
+
+#[test]
+fn a_domain_is_looked_at_with_its_exchangers() {
+    let (letter, _) = check(&["example-broken.test"]);
+    assert_eq!(letter["addresses"], serde_json::json!(["203.0.113.40"]));
+    assert_eq!(lines(&letter, "Incoming mail", "bad").len(), 3);
+    assert!(lines(&letter, "SPF", "bad")[0].contains("2 SPF records"));
+    assert_eq!(letter["next"].as_array().expect("a list").len(), 3);
+}
+
+#[test]
+fn what_is_too_permissive_or_hostile_is_said_and_harmless() {
+    let (letter, _) = check(&["example-open.test"]);
+    assert!(
+        lines(&letter, "SPF", "bad").iter().any(|text| text.contains("+all")),
+        "{letter}"
+    );
+    let (letter, _) = check(&["203.0.113.113"]);
+    assert!(lines(&letter, "Reverse name", "bad")[0].contains("\\027[31m"));
+    let table = Command::cargo_bin("reputon")
+        .expect("the binary is built")
+        .args(["check", "--lab", "-f", "table", "example-hostile.test"])
+        .output()
+        .expect("it runs");
+    assert!(!table.stdout.contains(&0x1b) && !table.stdout.is_empty());
+}
+
+#[test]
+fn an_address_is_looked_at_with_the_domain_of_its_name() {
+    let (letter, status) = check(&["192.0.2.25"]);
+    assert_eq!(
+        (status, letter["domain"].as_str()),
+        (Some(0), Some("example-clean.test"))
+    );
+    assert_eq!(letter["bad"], 0, "{letter}");
+    assert_eq!(letter["next"], serde_json::json!([]));
+    let (letter, _) = check(&["198.51.100.130"]);
+    assert!(
+        lines(&letter, "Reverse name", "bad")
+            .iter()
+            .any(|text| text.contains("changing addresses"))
+    );
+}
+
+#[test]
+fn what_cannot_be_checked_is_an_error_with_its_mend() {
+    for subject in ["not a name", "203.0.113.0/24", "@file"] {
+        let output = Command::cargo_bin("reputon")
+            .expect("the binary is built")
+            .args(["check", "--lab", subject])
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{subject}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("host, address or domain"),
+            "{subject}"
+        );
+    }
+}
+
+#[test]
+fn a_silent_resolver_leaves_everything_unknown_and_nothing_good() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    let address = silent.local_addr().expect("bound").to_string();
+    let output = Command::cargo_bin("reputon")
+        .expect("the binary is built")
+        .args([
+            "check",
+            "192.0.2.25",
+            "--format",
+            "json",
+            "--timeout",
+            "0.1",
+            "--retries",
+            "0",
+        ])
+        .args(["--resolver", &address])
+        .timeout(std::time::Duration::from_secs(60))
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(3));
+    let letter: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(letter["good"], 0, "{letter}");
+    assert!(letter["unknown"].as_u64().expect("a number") >= 2, "{letter}");
+}
