@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::commands::smtp_out::MailHost;
+use super::config::with_environment;
 use super::help;
 use super::options::{
     AskOptions, CatalogueOptions, ExitOptions, KeyOptions, LabOptions, ListFormat, ListOptions, NotifyOptions,
@@ -90,6 +91,10 @@ pub(crate) enum Command {
     /// Serve the embedded world of good, dead, lying and hostile lists on loopback, until stopped
     #[command(after_help = help::LAB)]
     Lab(LabArgs),
+
+    /// The configuration: what is set, and where that comes from
+    #[command(after_help = help::CONFIG)]
+    Config(ConfigArgs),
 
     /// Print a shell's completions
     #[command(after_help = help::COMPLETIONS)]
@@ -378,6 +383,27 @@ pub(crate) struct LabArgs {
     pub(crate) keys: KeyOptions,
 }
 
+/// `config`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+/// The commands of `config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Every option, its value, and where that comes from; keys are masked
+    Show(ConfigShowArgs),
+}
+
+/// `config show`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigShowArgs {
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
+}
+
 /// `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
@@ -385,9 +411,19 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
+/// The stages of an audit: what a buyer asks about addresses.
+const AUDIT_STAGES: &str = "rdns,asn,abuse";
+
+/// The one table of commands, with an audit's own defaults and the environment.
+pub(crate) fn command() -> clap::Command {
+    let command = Cli::command().mut_subcommand("audit", |audit| {
+        audit.mut_arg("stages", |stages| stages.default_value(AUDIT_STAGES))
+    });
+    with_environment(command)
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
     use clap::error::ErrorKind;
 
     use super::*;
@@ -398,7 +434,7 @@ mod tests {
 
     #[test]
     fn the_table_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -79,9 +79,13 @@ pub(crate) fn add_rehearsal_keys(keys: &mut Keys, catalogue: &Catalogue) {
     }
 }
 
-/// Keys by operator: from the environment, then from the command line.
+/// Keys by operator: from the configuration file, then from the environment, then from the command line.
 pub(crate) fn keys(options: &KeyOptions, catalogue: &Catalogue) -> anyhow::Result<Keys> {
     let mut keys = Keys::new();
+    // The file holds keys of operators that this run's catalogue may not know.
+    for key in &options.config_key {
+        keys.insert(key.operator.clone(), Key::new(key.key.reveal())?);
+    }
     for operator in catalogue.operators() {
         let variable = format!("{KEY_PREFIX}{}", operator.id.to_uppercase().replace('-', "_"));
         if let Some(text) = std::env::var_os(&variable) {

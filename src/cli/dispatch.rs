@@ -1,13 +1,15 @@
 //! From the command line to the command that does the work, and from errors to the exit status.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 
 use anyhow::bail;
-use clap::Parser;
+use clap::FromArgMatches;
 use reputon::report::visible;
 use reputon::verdict::NagiosStatus;
 
-use super::args::{Cli, Command};
+use super::args::{Cli, Command, ConfigCommand, command};
+use super::config::Config;
 use super::{commands, pages};
 
 /// The exit status of usage, configuration and I/O errors.
@@ -15,25 +17,45 @@ const FAILED: u8 = 2;
 
 /// Parses the command line and does what it says; the exit status, if it is not clap that ends the process.
 pub(crate) fn run() -> u8 {
-    let cli = match Cli::try_parse() {
+    let nagios = std::env::args_os().any(|argument| argument == "--nagios");
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let config = match Config::load(&arguments, &command()) {
+        Ok(config) => config,
+        Err(error) => return failed(&error, nagios),
+    };
+    let parsed = config
+        .apply(command())
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--nagios") => {
+        Err(error) if error.use_stderr() && nagios => {
             return nagios_unknown(error.to_string().lines().next().unwrap_or_default());
         }
         Err(error) => error.exit(),
     };
-    match dispatch(&cli) {
+    if !cli.talk.quiet {
+        config.warn();
+    }
+    match dispatch(&cli, &config) {
         Ok(status) => status,
-        Err(error) if is_nagios(&cli) => nagios_unknown(&format!("{error:#}")),
-        Err(error) if is_broken_pipe(&error) => 0,
-        Err(error) => {
+        Err(error) => failed(&error, is_nagios(&cli)),
+    }
+}
+
+/// Says what went wrong; the exit status.
+fn failed(error: &anyhow::Error, nagios: bool) -> u8 {
+    match nagios {
+        true => nagios_unknown(&format!("{error:#}")),
+        false if is_broken_pipe(error) => 0,
+        false => {
             eprintln!("reputon: {error:#}");
             FAILED
         }
     }
 }
 
-fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
+fn dispatch(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
     let quiet = cli.talk.quiet;
     match &cli.command {
         Command::Scan(args) => commands::scan::run(args, quiet),
@@ -48,6 +70,9 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Asn(args) => commands::stage::asn(args, quiet),
         Command::Check(args) => commands::check::run(args, quiet),
         Command::SmtpOut(args) => commands::smtp_out::run(args, quiet),
+        Command::Config(args) => match &args.command {
+            ConfigCommand::Show(args) => commands::config::show(args, config),
+        },
         Command::Completions(args) => page(pages::completions(args.shell)?),
         Command::Man => page(pages::man()?),
         _ => bail!("this command is not built yet"),

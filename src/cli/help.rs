@@ -25,6 +25,8 @@ Exit status:
 
 Environment:
   REPUTON_KEY_<OPERATOR>  an operator's key, its id in upper case, dashes as underscores
+  REPUTON_<OPTION>        any option, likewise: REPUTON_RATE=500. What is typed goes before it, the file behind it
+  REPUTON_CONFIG          the configuration file
   NO_COLOR                no colour, even on a terminal"
     };
 }
@@ -228,6 +230,21 @@ pub(crate) const LAB: &str = "\
 Examples:
   reputon lab --listen 127.0.0.1:5353 --lab-catalogue default
   reputon scan 192.0.2.7 --resolver 127.0.0.1:5353";
+
+/// Behind the help of `config`.
+pub(crate) const CONFIG: &str = "\
+Examples:
+  reputon config show
+  reputon config show --config ./reputon.toml --format json
+
+The file is reputon/reputon.toml in $XDG_CONFIG_HOME or ~/.config. It holds options by their names, tables for single \
+commands, and keys:
+  rate = 500
+  resolver = [\"192.0.2.53\"]
+  [audit]
+  lists = [\"default\", \"!spamhaus\"]
+  [keys]
+  spamhaus = \"…\"";
 
 /// Behind the help of `completions`.
 pub(crate) const COMPLETIONS: &str = "\

@@ -1,4 +1,5 @@
-//! The command line: what was typed (`args`, `options`, `values`), what teaches it (`help`, `pages`), parts made of it
+//! The command line: what was typed (`args`, `options`, `values`), what stands in the configuration file (`config`), what
+//! teaches it (`help`, `pages`), parts made of it
 //! (`build`, `ground`), what is done (`commands`), and where results go (`reports`, `records`, `progress`,
 //! `notify`).
 //!
@@ -7,6 +8,7 @@
 mod args;
 mod build;
 mod commands;
+mod config;
 mod dispatch;
 mod ground;
 mod help;

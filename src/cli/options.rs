@@ -45,6 +45,10 @@ pub(crate) struct KeyOptions {
     /// An operator's key; repeatable. Others on this machine can see it: better in the environment, as REPUTON_KEY_SPAMHAUS
     #[arg(long, value_name = "OPERATOR=KEY", value_parser = KeyParser)]
     pub(crate) key: Vec<Key>,
+
+    /// The keys of the configuration file
+    #[arg(long, value_name = "OPERATOR=KEY", value_parser = KeyParser, hide = true, hide_default_value = true)]
+    pub(crate) config_key: Vec<Key>,
 }
 
 /// Which lists.
@@ -248,6 +252,10 @@ impl NotifyOptions {
 /// How much to say on standard error.
 #[derive(Debug, Args)]
 pub(crate) struct TalkOptions {
+    /// The configuration file; none: no file [default: reputon/reputon.toml in $XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,

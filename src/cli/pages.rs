@@ -2,22 +2,22 @@
 
 use std::io;
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::args::Cli;
+use super::args::command;
 
 /// A shell's completions.
 pub(crate) fn completions(shell: Shell) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "reputon", &mut page);
+    clap_complete::generate(shell, &mut command(), "reputon", &mut page);
     Ok(page)
 }
 
 /// The manual page: the program, then each command with its options.
 pub(crate) fn man() -> io::Result<Vec<u8>> {
-    let mut command = Cli::command();
+    let mut command = command();
     command.build();
     let mut title = Vec::new();
     let main = Man::new(command.clone()).manual("User commands");
@@ -101,7 +101,7 @@ mod tests {
     fn the_manual_and_the_completions_name_every_option() {
         let man = String::from_utf8(man().expect("in memory")).expect("text");
         let man = man.replace('\\', "");
-        let all = options(&Cli::command());
+        let all = options(&command());
         assert!(all.len() > 25);
         for option in &all {
             assert!(man.contains(&format!("--{option}")), "{option} in the manual");

@@ -41,6 +41,7 @@ pub use list::{
     Tier, Use,
 };
 pub use mistake::{CatalogueErrors, Mistake, Place, Warning};
+pub use near::nearest;
 pub use observation::{Cause, How, Listing, Observation, Reason};
 pub use probe::{Probe, ProbeReply, ProbeRole, canary, code_entries, more_canaries, negative, positive, probes};
 pub use query::{Names, Questions, Subject};

@@ -4,7 +4,7 @@
 const WORD_CHARS_MAX: usize = 64;
 
 /// The candidate with the fewest letters to change, if they are few enough to be a slip (a third of the word).
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().take(WORD_CHARS_MAX).collect();
     let near = candidates
         .into_iter()

@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 pub(super) mod check;
+pub(super) mod config;
 pub(super) mod lab;
 pub(super) mod lists;
 pub(super) mod lists_check;

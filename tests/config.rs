@@ -1,0 +1,135 @@
+//! The configuration file through the binary: what goes before what, errors with their place, and secrets that stay secret.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A home with this configuration file in its usual place.
+fn home(text: &str) -> (TempDir, PathBuf) {
+    let home = tempfile::tempdir().expect("a place for temporary files");
+    let folder = home.path().join(".config/reputon");
+    std::fs::create_dir_all(&folder).expect("a folder of our own");
+    let file = folder.join("reputon.toml");
+    std::fs::write(&file, text).expect("a folder of our own");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("a file of our own");
+    (home, file)
+}
+
+fn reputon(home: &TempDir) -> Command {
+    let mut command = Command::cargo_bin("reputon").expect("the binary is built");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("REPUTON_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
+    command.timeout(std::time::Duration::from_secs(120));
+    command
+}
+
+/// The value of an option and its source, as `config show` has them.
+fn shown(command: &mut Command, option: &str) -> (String, String) {
+    let output = command
+        .args(["config", "show", "--format", "json"])
+        .output()
+        .expect("it runs");
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let options = found["options"].as_array().expect("options");
+    let one = options
+        .iter()
+        .find(|one| one["option"] == option)
+        .expect("every option is there");
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    (text(&one["values"][0]), text(&one["source"]))
+}
+
+#[test]
+fn typed_goes_before_environment_before_file_before_default() {
+    let (home, file) = home("format = 'csv'\nmin-coverage = 50\n[audit]\nformat = 'md'\n");
+    let place = format!("{}:2", file.display());
+    assert_eq!(shown(&mut reputon(&home), "min-coverage"), ("50".into(), place));
+    let (value, source) = shown(reputon(&home).env("REPUTON_MIN_COVERAGE", "60"), "min-coverage");
+    assert_eq!(
+        (value.as_str(), source.as_str()),
+        ("60", "environment REPUTON_MIN_COVERAGE")
+    );
+    assert_eq!(
+        shown(reputon(&home).args(["--config", "none"]), "min-coverage"),
+        ("90".into(), "default".into())
+    );
+
+    let scan = ["scan", "--lab", "--stages", "none", "-q", "192.0.2.200"];
+    let csv = predicate::str::starts_with("target,list,zone");
+    reputon(&home).args(scan).assert().code(0).stdout(csv);
+    let jsonl = predicate::str::starts_with("{\"type\":\"target\"");
+    reputon(&home)
+        .args(scan)
+        .env("REPUTON_FORMAT", "jsonl")
+        .assert()
+        .code(0)
+        .stdout(jsonl.clone());
+    reputon(&home)
+        .args(scan)
+        .args(["-f", "jsonl"])
+        .assert()
+        .code(0)
+        .stdout(jsonl);
+    let audit = ["audit", "--lab", "--stages", "none", "-q", "192.0.2.200"];
+    reputon(&home)
+        .args(audit)
+        .assert()
+        .code(0)
+        .stdout(predicate::str::starts_with("# 192.0.2.200"));
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    let (home, file) = home("\nrat = 5\n");
+    let place = format!("{}:2: no option \"rat\": did you mean \"rate\"?", file.display());
+    reputon(&home)
+        .args(["scan", "--lab", "192.0.2.200"])
+        .assert()
+        .code(2)
+        .stdout("")
+        .stderr(predicate::str::contains(place));
+    reputon(&home)
+        .args(["scan", "--lab", "192.0.2.200", "--config", "/no-such-file.toml"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("/no-such-file.toml: cannot be read"));
+}
+
+#[test]
+fn secrets_of_the_file_are_never_shown_and_others_that_can_read_them_are_told_of() {
+    let (home, file) = home("notify = 'https://hooks.example.org/T0/s3cret'\n[keys]\nspamhaus = 's3cretkey'\n");
+    for arguments in [
+        &["config", "show"][..],
+        &["config", "show", "-f", "json"],
+        &["scan", "--help"],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        reputon(&home)
+            .args(arguments)
+            .assert()
+            .code(0)
+            .stdout(predicate::str::contains("s3cret").not())
+            .stderr("");
+    }
+    reputon(&home)
+        .args(["config", "show"])
+        .assert()
+        .stdout(predicate::str::contains("spamhaus = \"********\""));
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("a file of our own");
+    let warning = predicate::str::contains("others can read it: chmod 600");
+    reputon(&home).args(["config", "show"]).assert().code(0).stderr(warning);
+    reputon(&home)
+        .args(["config", "show", "-q"])
+        .assert()
+        .code(0)
+        .stderr("");
+}
