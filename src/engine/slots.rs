@@ -97,21 +97,25 @@ impl Slot {
 /// The table.
 #[derive(Debug)]
 pub(super) struct Slots {
+    /// Those that have ever been used: short runs never touch the memory of the others.
     slots: Vec<Slot>,
     free: Vec<SlotIndex>,
+    /// How many there may be.
+    count: usize,
 }
 
 impl Slots {
     pub(super) fn new(count: usize) -> Slots {
         let count = count.clamp(1, SLOTS_MAX);
         Slots {
-            slots: (0..count).map(|_| Slot::empty()).collect(),
-            free: (0..count as u16).rev().map(SlotIndex).collect(), // count fits, by SLOTS_MAX
+            slots: Vec::with_capacity(count),
+            free: Vec::with_capacity(count),
+            count,
         }
     }
 
     pub(super) fn free_count(&self) -> usize {
-        self.free.len()
+        self.count - self.used_count()
     }
 
     pub(super) fn used_count(&self) -> usize {
@@ -120,7 +124,14 @@ impl Slots {
 
     /// Puts an ask into a free slot.
     pub(super) fn open(&mut self, ask: &Ask, path: PathIndex) -> Option<SlotIndex> {
-        let index = self.free.pop()?;
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.slots.len() < self.count => {
+                self.slots.push(Slot::empty());
+                SlotIndex((self.slots.len() - 1) as u16) // below SLOTS_MAX
+            }
+            None => return None,
+        };
         let slot = &mut self.slots[usize::from(index.0)];
         debug_assert_eq!(slot.state, State::Free);
         let generation = slot.generation.wrapping_add(1);

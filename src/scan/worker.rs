@@ -112,12 +112,12 @@ impl<'a, N: Network> Worker<'a, N> {
             let sent = self.transmit(now, &mut batch);
             self.show(now, progress, false);
             self.look_for_stop(now, stop);
-            // Whoever has sent no more than has come waits for more to come. From a server that is near, a few replies are
-            // not worth a turn: they would come, and go out again, one by one.
+            // Who has nothing to do waits. From a server that is near, a few replies are not worth a turn either: they would
+            // come, and be followed by queries, one by one. (Replies that were followed by none may have stirred something.)
             let gathers = self.network.gathers();
-            let few = if gathers { GATHER_BELOW } else { 1 };
+            let few = gathers && sent > 0 && sent <= received && received < GATHER_BELOW;
             let stirred = std::mem::take(&mut self.stirred);
-            if received < few && sent <= received && !self.explainer.is_busy() && !stirred {
+            if (few || received + sent == 0) && !self.explainer.is_busy() && !stirred {
                 self.wait();
                 if gathers {
                     self.network.gather();
