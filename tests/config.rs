@@ -133,3 +133,27 @@ fn secrets_of_the_file_are_never_shown_and_others_that_can_read_them_are_told_of
         .code(0)
         .stderr("");
 }
+
+/// The example that is shipped is a good file.
+#[test]
+fn the_example_file_is_good() {
+    let (home, _) = home("");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/reputon.toml");
+    let text = std::fs::read_to_string(example).expect("it is there");
+    let all = text.replace("\n#", "\n").replace("…", "x");
+    let full = home.path().join("full.toml");
+    // With the options that are commented out, too; sentences stay comments.
+    let lines: Vec<&str> = all.lines().filter(|line| !line.starts_with(' ')).collect();
+    std::fs::write(&full, lines.join("\n")).expect("a folder of our own");
+    for file in [example, full.to_str().expect("UTF-8")] {
+        reputon(&home)
+            .args(["config", "show", "-q", "--config", file])
+            .assert()
+            .code(0);
+    }
+    reputon(&home)
+        .args(["config", "show", "-q", "--config"])
+        .arg(&full)
+        .assert()
+        .stdout(predicate::str::contains("spamhaus = \"********\""));
+}

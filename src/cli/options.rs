@@ -195,12 +195,12 @@ pub(crate) struct OutputOptions {
 
     /// Write a file, its format by its suffix; repeatable. A folder gets the whole set
     ///
-    /// .csv listings, .targets.csv, .lists.csv, .json, .jsonl, .html, .reputon.json, .prom, .md; without a suffix, or
+    /// .csv listings, .targets.csv, .lists.csv, .json, .jsonl, .html, .reputon.json, .prom, .parquet, .md; without a suffix, or
     /// with a final slash, it is a folder.
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Vec<Output>,
 
-    /// Rows for what is not listed, too, in the CSV of listings
+    /// Rows for what is not listed, too, in the CSV of listings and in Parquet
     #[arg(long)]
     pub(crate) all_rows: bool,
 }

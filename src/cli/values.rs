@@ -308,7 +308,7 @@ impl FromStr for StageList {
 }
 
 /// What a file holds, by its suffix; longer suffixes first.
-const SUFFIXES: [(&str, OutputKind); 9] = [
+const SUFFIXES: [(&str, OutputKind); 10] = [
     (".targets.csv", OutputKind::TargetsCsv),
     (".lists.csv", OutputKind::ListsCsv),
     (".csv", OutputKind::ListingsCsv),
@@ -317,6 +317,7 @@ const SUFFIXES: [(&str, OutputKind); 9] = [
     (".json", OutputKind::Json),
     (".html", OutputKind::Html),
     (".prom", OutputKind::Prometheus),
+    (".parquet", OutputKind::Parquet),
     (".md", OutputKind::Markdown),
 ];
 
@@ -331,6 +332,7 @@ pub(crate) enum OutputKind {
     Html,
     Reputon,
     Prometheus,
+    Parquet,
     Markdown,
     /// A folder: the whole set.
     Folder,

@@ -15,10 +15,10 @@ use ::csv::Writer;
 use serde_json::Value;
 
 use crate::dnsxl::{Observation, Role};
-use crate::dossier::{Dossier, Observed};
-use crate::verdict::fill_target;
+use crate::dossier::Dossier;
 
 use super::escape::csv_cell;
+use super::pair::Pair;
 use super::record::rounded;
 use super::sink::{Judged, RunEnd, RunHead, Sink};
 
@@ -116,46 +116,24 @@ impl<W: Write> ListingsCsv<W> {
         }
     }
 
-    fn observed(&mut self, judged: &Judged<'_>, observed: &Observed) -> io::Result<()> {
-        let list = judged.catalogue.list(observed.list);
-        let (mut role, mut tier, mut cause) = (list.role, list.tier, "");
-        let mut how = observed.how.as_str();
-        let (mut codes, mut meanings, mut reason, mut ttl, mut remove) = Default::default();
-        match &observed.observation {
-            Observation::Listed(listing) => {
-                (role, tier) = (listing.role, listing.tier);
-                codes = joined(&listing.codes, " ");
-                meanings = listing.meanings.join("; ");
-                reason = listing.reason.as_deref().unwrap_or_default();
-                ttl = listing.ttl.to_string();
-                let page = list.remove.as_deref().unwrap_or_default();
-                remove = fill_target(page, &judged.dossier.target);
-            }
-            Observation::NotListed if !self.all_rows => return Ok(()),
-            Observation::NotListed => {}
-            Observation::Unknown(why) => cause = why.as_str(),
-            Observation::NotAsked(_) if !self.all_rows => return Ok(()),
-            Observation::NotAsked(why) => (cause, how) = (why.as_str(), ""), // it was not learnt in any way
-        }
-        let target = judged.dossier.target.to_string();
-        let operator = &judged.catalogue.operator(list.operator).name;
+    fn pair(&mut self, pair: &Pair<'_>) -> io::Result<()> {
         row(
             &mut self.out,
             [
-                &target,
-                &list.id,
-                &list.zone,
-                operator,
-                role.as_str(),
-                tier.as_str(),
-                observed.observation.as_str(),
-                cause,
-                how,
-                &codes,
-                &meanings,
-                reason,
-                &ttl,
-                &remove,
+                &pair.target,
+                pair.list,
+                pair.zone,
+                pair.operator,
+                pair.role,
+                pair.tier,
+                pair.observation,
+                pair.cause.unwrap_or_default(),
+                pair.how.unwrap_or_default(),
+                pair.codes.as_deref().unwrap_or_default(),
+                pair.meanings.as_deref().unwrap_or_default(),
+                pair.reason.unwrap_or_default(),
+                &pair.ttl.map(|ttl| ttl.to_string()).unwrap_or_default(),
+                pair.remove.as_deref().unwrap_or_default(),
             ],
         )
     }
@@ -168,7 +146,9 @@ impl<W: Write> Sink for ListingsCsv<W> {
 
     fn target(&mut self, judged: &Judged<'_>) -> io::Result<()> {
         for observed in &judged.dossier.observations {
-            self.observed(judged, observed)?;
+            if let Some(pair) = Pair::of(judged, observed, self.all_rows) {
+                self.pair(&pair)?;
+            }
         }
         Ok(())
     }
@@ -222,10 +202,10 @@ impl<W: Write> Sink for TargetsCsv<W> {
                 &entries.unknown.join(" "),
                 dossier.special_use.unwrap_or_default(),
                 &stage_text(dossier, "rdns", &["ptr", "names"]),
-                &stage_text(dossier, "rdns", &["iprev", "result"]),
-                &stage_text(dossier, "asn", &["asn", "origin", "asns"]),
+                &stage_text(dossier, "rdns", &["iprev"]),
+                &stage_text(dossier, "asn", &["asn"]),
                 &stage_text(dossier, "spf", &["result"]),
-                &stage_text(dossier, "dmarc", &["result", "policy", "p"]),
+                &stage_text(dossier, "dmarc", &["policy"]),
                 &joined(dossier.findings.iter().map(|finding| &finding.code), " "),
             ],
         )
@@ -279,6 +259,10 @@ pub(super) fn stage_text(dossier: &Dossier, stage: &str, keys: &[&str]) -> Strin
     let plain = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
+        // A name or a network with what is known of it: its name alone.
+        Value::Object(fields) if fields.get("name").is_some_and(Value::is_string) => {
+            fields["name"].as_str().unwrap_or_default().to_owned()
+        }
         other => super::record::to_json(other),
     };
     match found {

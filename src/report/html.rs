@@ -23,13 +23,17 @@ use crate::verdict::{Advice, Names, Verdict};
 use super::audit;
 use super::changes;
 use super::escape::{is_plain_link, visible};
-use super::found::{self, AllFound};
-use super::heat::{HeatMaps, Map};
-use super::html_target::{TargetPart, class, shown};
 use super::part::Part;
 use super::record::{Health, ListRecord, rfc3339};
 use super::sink::{Judged, RunEnd, RunHead, Sink};
 use super::summary::{Summary, Todo, several};
+use found::AllFound;
+use heat::{HeatMaps, Map};
+use target::{TargetPart, class, shown};
+
+mod found;
+mod heat;
+mod target;
 
 /// Listed targets are shown up to this size: some 6,000 with two listings each. A page of 8 MB still opens at once.
 const LISTED_OCTETS_MAX: u64 = 5_500_000;

@@ -5,24 +5,22 @@
 //!                                  └▶ TableSink                                                   (a terminal)
 //! ```
 //!
-//! A [`Sink`] is fed: [`Sink::begin`] once, [`Sink::target`] for each closed dossier, [`Sink::finish`] once with the run's
-//! own record. It knows no clock, and its memory does not grow with the targets. Order is that in which it is fed. JSON
-//! lines may be fed as tiles close, revised dossiers again; all others count: feed them each target once, its last dossier.
-//! Text from the network is hostile: `escape` is the one place that knows how each format is kept safe from it.
+//! A [`Sink`] is fed [`Sink::begin`], [`Sink::target`] for each closed dossier, and [`Sink::finish`]. It knows no clock, and
+//! its memory does not grow with the targets. Revised dossiers go to JSON lines alone: all others count. Text from the
+//! network is hostile: `escape` is the one place that knows how each format is kept safe from it.
 
 mod audit;
 mod changes;
 mod csv;
 mod escape;
-mod found;
-mod heat;
 mod html;
-mod html_target;
 mod json;
 mod letter;
 mod markdown;
 mod nagios;
 mod output;
+mod pair;
+mod parquet;
 mod part;
 mod prometheus;
 mod record;
@@ -43,6 +41,8 @@ pub use letter::{Letter, Line, Mark};
 pub use markdown::MarkdownSink;
 pub use nagios::nagios_line;
 pub use output::{Format, Options, OutputError, Outputs};
+#[cfg(feature = "parquet")]
+pub use parquet::ParquetSink;
 pub use prometheus::PrometheusSink;
 pub use record::{Health, ListRecord, ListingRecord, RunRecord, TargetRecord, UnknownRecord, to_json};
 pub use reputon::ReputonSink;

@@ -16,6 +16,8 @@ use super::escape::visible_octets;
 use super::html::HtmlSink;
 use super::json::{JsonSink, JsonlSink};
 use super::markdown::MarkdownSink;
+#[cfg(feature = "parquet")]
+use super::parquet::ParquetSink;
 use super::prometheus::PrometheusSink;
 use super::reputon::ReputonSink;
 use super::sink::{Judged, RunEnd, RunHead, Sink};
@@ -68,7 +70,7 @@ const STEM: &str = "report";
 /// How to write, beside where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Also rows of what is not listed (listings CSV).
+    /// Also rows of what is not listed (listings CSV, Parquet).
     pub all_rows: bool,
     /// Columns of a table.
     pub width: u16,
@@ -142,7 +144,7 @@ impl Format {
 
     /// Whether this build writes it.
     pub fn is_built(self) -> bool {
-        !matches!(self, Format::Parquet)
+        cfg!(feature = "parquet") || self != Format::Parquet
     }
 
     /// A sink of this format. `spool` is a folder for temporary files; none: the system's.
@@ -166,6 +168,9 @@ impl Format {
             Format::Prometheus => Box::new(PrometheusSink::new(out)),
             Format::Reputons => Box::new(ReputonSink::new(out)),
             Format::Table => Box::new(TableSink::new(out, options.width, options.colour)),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => Box::new(ParquetSink::new(out, spool_in(spool)?, options.all_rows)?),
+            #[cfg(not(feature = "parquet"))]
             other => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
@@ -366,6 +371,7 @@ mod tests {
     #[test]
     fn bad_paths_are_found_before_the_run_and_name_the_mend() {
         insta::assert_snapshot!(open_error("report.xlsx"), @r"cannot tell the format of report.xlsx: name it by its suffix, one of .targets.csv, .lists.csv, .csv, .reputon.json, .jsonl, .json, .md, .prom, .html, .parquet");
+        #[cfg(not(feature = "parquet"))]
         insta::assert_snapshot!(open_error("report.parquet"), @r"cannot write report.parquet: this build does not write Parquet; choose another suffix");
         let hostile = open_error("a\u{1b}[2J.exe").to_string();
         assert!(

@@ -145,6 +145,8 @@ impl<W: Write> Sink for PrometheusSink<W> {
             "Answered over planned pairs.",
             one(rounded(run.complete)),
         )?;
+        let seconds = run.finished.duration_since(run.started).as_secs_f64();
+        self.gauge("duration_seconds", "How long the run took.", one(seconds))?;
         self.gauge(
             "started_timestamp_seconds",
             "When the run started.",
@@ -162,4 +164,58 @@ impl<W: Write> Sink for PrometheusSink<W> {
 /// A label's value: the format escapes backslash, quote and line feed (and `visible` has left no line feed).
 fn quoted(value: &str) -> String {
     visible(value).replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::sample::{dossiers, feed};
+    use super::*;
+
+    /// The rules of the text format, and of its linter, line by line.
+    #[test]
+    fn every_metric_is_declared_once_and_every_sample_is_well_formed() {
+        let mut out = Vec::new();
+        feed(&mut PrometheusSink::new(&mut out), &dossiers()).expect("to memory");
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(text.ends_with('\n') && !text.contains("\n\n"));
+        let (mut helped, mut typed, mut series) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for line in text.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, words) = help.split_once(' ').expect("a name and words");
+                assert!(helped.insert(name.to_owned()) && !words.is_empty(), "{line}");
+                let good = |octet: u8| octet.is_ascii_lowercase() || octet == b'_';
+                assert!(name.starts_with("reputon_") && name.bytes().all(good), "{line}");
+                // Suffixes that other types own, and units that the linter wants in full.
+                for bad in ["_total", "_sum", "_count", "_bucket", "_info", "_ms", "_percent"] {
+                    assert!(!name.ends_with(bad), "{line}");
+                }
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let name = kind.strip_suffix(" gauge").expect("all are gauges");
+                assert!(helped.contains(name) && typed.insert(name.to_owned()), "{line}");
+            } else {
+                let (sample, value) = line.rsplit_once(' ').expect("a value");
+                assert!(value.parse::<f64>().is_ok_and(f64::is_finite), "{line}");
+                let name = sample.split('{').next().expect("a name");
+                assert!(typed.contains(name), "{line} comes after its type");
+                assert!(
+                    typed.last().is_some() && series.insert(sample.to_owned()),
+                    "{line} is there once"
+                );
+                assert_eq!(sample.contains('{'), sample.ends_with("\"}"), "{line}");
+            }
+        }
+        assert_eq!(helped, typed);
+        for wanted in [
+            "targets",
+            "list_listed",
+            "list_unknown",
+            "list_healthy",
+            "operator_queries",
+            "duration_seconds",
+        ] {
+            assert!(typed.contains(&format!("reputon_{wanted}")), "{wanted}");
+        }
+    }
 }

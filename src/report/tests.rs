@@ -184,6 +184,9 @@ fn prometheus_has_help_type_and_escaped_labels() {
     # HELP reputon_complete_ratio Answered over planned pairs.
     # TYPE reputon_complete_ratio gauge
     reputon_complete_ratio 0.8889
+    # HELP reputon_duration_seconds How long the run took.
+    # TYPE reputon_duration_seconds gauge
+    reputon_duration_seconds 90
     # HELP reputon_started_timestamp_seconds When the run started.
     # TYPE reputon_started_timestamp_seconds gauge
     reputon_started_timestamp_seconds 1795435200

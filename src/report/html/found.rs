@@ -3,7 +3,7 @@
 
 use crate::dossier::{Finding, Severity};
 
-use super::escape::visible;
+use crate::report::escape::visible;
 
 /// Kinds of findings: the stages know fewer.
 const KINDS_MAX: usize = 256;

@@ -8,10 +8,10 @@ use crate::dnsxl::{Observation, Tier};
 use crate::dossier::{Dossier, Severity};
 use crate::verdict::Verdict;
 
-use super::escape::{is_plain_link, visible};
 use super::found;
-use super::record::TargetRecord;
-use super::sink::Judged;
+use crate::report::escape::{is_plain_link, visible};
+use crate::report::record::TargetRecord;
+use crate::report::sink::Judged;
 
 /// Lists that are named as unknown; of more, only the number.
 const UNKNOWNS_SHOWN: usize = 24;
