@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use reputon::wire::Name;
 
+use super::commands::bench::QUERIES_MAX;
 use super::commands::smtp_out::MailHost;
 use super::config::with_environment;
 use super::help;
@@ -14,7 +16,7 @@ use super::options::{
     AskOptions, CatalogueOptions, ExitOptions, KeyOptions, LabOptions, ListFormat, ListOptions, NotifyOptions,
     OutputOptions, PaceOptions, PathOptions, SavingOptions, StageOptions, TalkOptions, TargetOptions, TextFormat,
 };
-use super::values::{DomainName, loopback, seconds};
+use super::values::{DomainName, Server, loopback, seconds};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -91,6 +93,10 @@ pub(crate) enum Command {
     /// Serve the embedded world of good, dead, lying and hostile lists on loopback, until stopped
     #[command(after_help = help::LAB)]
     Lab(LabArgs),
+
+    /// Questions a second, against the embedded responder or a server that you name
+    #[command(after_help = help::BENCH)]
+    Bench(BenchArgs),
 
     /// The configuration: what is set, and where that comes from
     #[command(after_help = help::CONFIG)]
@@ -381,6 +387,33 @@ pub(crate) struct LabArgs {
     pub(crate) catalogue: CatalogueOptions,
     #[command(flatten)]
     pub(crate) keys: KeyOptions,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// A server to ask instead of the embedded responder; outside this machine it is asked little and slowly by default
+    #[arg(value_name = "ADDR[:PORT]")]
+    pub(crate) server: Option<Server>,
+    /// The zone of the names that are asked
+    #[arg(long, value_name = "NAME", default_value = "bl.bench.test")]
+    pub(crate) zone: Name,
+    /// How many names [default: 131072 on this machine, else 500]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(QUERIES_MAX)))]
+    pub(crate) queries: Option<u32>,
+    /// Queries a second; 0: no limit [default: no limit on this machine, else 50]
+    #[arg(long, value_name = "QPS", help_heading = "Pace")]
+    pub(crate) rate: Option<u32>,
+    /// Most queries in flight [default: 1000 on this machine, else it adapts]
+    #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) window: Option<u16>,
+    /// Send every query in a packet of its own, to servers on this machine or network too (no UDP GSO)
+    #[arg(long, help_heading = "Pace")]
+    pub(crate) no_gso: bool,
+    #[command(flatten)]
+    pub(crate) ask: AskOptions,
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
 }
 
 /// `config`.

@@ -60,6 +60,7 @@ fn dispatch(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
     match &cli.command {
         Command::Scan(args) => commands::scan::run(args, quiet),
         Command::Audit(args) => commands::audit::run(args, quiet),
+        Command::Bench(args) => commands::bench::run(args, quiet),
         Command::Lab(args) => commands::lab::run(args, quiet),
         Command::Lists(args) => commands::lists::run(args, quiet),
         Command::Rdns(args) => commands::stage::rdns(args, quiet),

@@ -231,6 +231,12 @@ Examples:
   reputon lab --listen 127.0.0.1:5353 --lab-catalogue default
   reputon scan 192.0.2.7 --resolver 127.0.0.1:5353";
 
+/// Behind the help of `bench`.
+pub(crate) const BENCH: &str = "\
+Examples:
+  reputon bench
+  reputon bench 127.0.0.1 --format json";
+
 /// Behind the help of `config`.
 pub(crate) const CONFIG: &str = "\
 Examples:

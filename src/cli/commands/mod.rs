@@ -1,6 +1,7 @@
 //! The commands, a file each: parts from `build`, work by the library, an exit status.
 
 pub(super) mod audit;
+pub(super) mod bench;
 pub(super) mod check;
 pub(super) mod config;
 pub(super) mod lab;
