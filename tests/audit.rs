@@ -88,6 +88,42 @@ fn every_form_opens_with_the_recommendation() {
     assert!(html.contains("203.0.113.0/24: reject: do not buy it"));
 }
 
+/// Names, origins and contacts come with it, hostile ones too; names of an earlier tenant are a reason for caution.
+#[test]
+fn it_tells_whose_names_the_block_carries_and_who_announces_it() {
+    let found = json(&["198.51.100.0/24"]);
+    let audit = &found["audit"];
+    assert_eq!(audit["recommendation"], "caution", "{audit}");
+    assert!(audit["reasons"].to_string().contains("earlier tenant"), "{audit}");
+    assert_eq!(audit["earlier_tenant"], 40);
+    assert_eq!(
+        (&audit["names"]["named"], &audit["names"]["unnamed"]),
+        (&168.into(), &88.into())
+    );
+    assert_eq!(audit["names"]["dynamic"], 128);
+    let domains = audit["domains"].as_array().expect("domains");
+    assert!(
+        domains
+            .iter()
+            .any(|one| one["domain"] == "earlier-tenant.test" && one["earlier"] == true)
+    );
+    let origins: Vec<u64> = audit["origins"]
+        .as_array()
+        .expect("origins")
+        .iter()
+        .filter_map(|one| one["asn"].as_u64())
+        .collect();
+    assert_eq!(origins, [64500, 64501]);
+    assert_eq!(audit["abuse_contacts"][0], "abuse@earlier-tenant.test");
+    audit_table_is_harmless(&["198.51.100.0/24", "-f", "table"]);
+}
+
+fn audit_table_is_harmless(args: &[&str]) {
+    let output = audit(args).output().expect("it runs");
+    assert!(!output.stdout.contains(&0x1b), "no escape gets to the terminal");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\\x1b[31m"));
+}
+
 #[test]
 fn domains_are_no_block() {
     audit(&["example.org"])

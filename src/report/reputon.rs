@@ -105,3 +105,40 @@ fn answered(judged: &Judged<'_>) -> (usize, usize) {
     operators.dedup();
     (lists, operators.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::sample::{dossiers, feed};
+    use super::*;
+
+    /// RFC 7071 §6 and RFC 7073, member by member.
+    #[test]
+    fn every_member_is_what_the_rfcs_define() {
+        let mut out = Vec::new();
+        feed(&mut ReputonSink::new(&mut out), &dossiers()).expect("to memory");
+        let document: Value = serde_json::from_slice(&out).expect("JSON");
+        let top: Vec<&String> = document.as_object().expect("an object").keys().collect();
+        assert_eq!(top, ["application", "reputons"]);
+        assert_eq!(document["application"], "email-id");
+        let share = |value: &Value| value.as_f64().is_some_and(|share| (0.0..=1.0).contains(&share));
+        for reputon in document["reputons"].as_array().expect("an array") {
+            for required in ["rater", "assertion", "rated", "rating"] {
+                assert!(reputon.get(required).is_some(), "{required}: {reputon}");
+            }
+            for (member, value) in reputon.as_object().expect("an object") {
+                let good = match member.as_str() {
+                    "rater" | "rated" => value.is_string(),
+                    "assertion" => ["abusive", "fraud", "invalid-recipients", "malware", "spam"]
+                        .contains(&value.as_str().unwrap_or("")),
+                    "rating" | "confidence" | "normal-rating" => share(value),
+                    "sample-size" | "generated" | "expires" | "sources" => value.is_u64(),
+                    "identity" => ["ipv4", "ipv6"].contains(&value.as_str().unwrap_or("")),
+                    _ => false,
+                };
+                assert!(good, "{member}: {value}");
+            }
+        }
+    }
+}
