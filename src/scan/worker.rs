@@ -459,12 +459,16 @@ impl<'a, N: Network> Worker<'a, N> {
     /// begun will take nobody knows how long.
     fn passed(&self, now: Instant) -> (f64, Option<Span>, Option<ListIndex>) {
         let elapsed = now.since(self.started).as_secs_f64();
+        let targets = self.plan.targets.len().max(1) as f64;
         let (mut sum, mut slowest) = (0.0, None);
         for lane in &self.lanes {
+            // What stands before the cursor was handed to the engine, which may hold it back for a long time.
+            let held = (f64::from(lane.in_flight) + lane.again.len() as f64) / targets;
+            let asked = (self.window.share_before(lane.cursor) - held).max(0.0);
             let (share, good) = match lane.standing {
                 Standing::GivenUp(_) => (1.0, true),
-                Standing::Good => (self.window.share_before(lane.cursor), true),
-                _ => (self.window.share_before(lane.cursor), false),
+                Standing::Good => (asked, true),
+                _ => (asked, false),
             };
             sum += share;
             let seconds = match good && share > 0.0 {
