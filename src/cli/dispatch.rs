@@ -46,10 +46,10 @@ pub(crate) fn run() -> u8 {
 /// Says what went wrong; the exit status.
 fn failed(error: &anyhow::Error, nagios: bool) -> u8 {
     match nagios {
-        true => nagios_unknown(&format!("{error:#}")),
+        true => nagios_unknown(&told(error)),
         false if is_broken_pipe(error) => 0,
         false => {
-            eprintln!("reputon: {error:#}");
+            eprintln!("reputon: {}", told(error));
             FAILED
         }
     }
@@ -93,6 +93,18 @@ fn nagios_unknown(why: &str) -> u8 {
     let why = visible(why).replace('|', "/"); // what follows a bar is performance data
     let _ = writeln!(io::stdout(), "REPUTON UNKNOWN - {why}"); // nobody reads it: nothing more can be done
     NagiosStatus::Unknown.code()
+}
+
+/// An error and its causes, each that says something new.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &cause;
+        }
+    }
+    text
 }
 
 fn page(page: Vec<u8>) -> anyhow::Result<u8> {

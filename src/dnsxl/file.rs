@@ -216,7 +216,7 @@ fn kinds(section: &Section<'_>) -> Vec<Kind> {
     let mut kinds = section.choices("kinds", &KINDS);
     kinds.sort_unstable();
     kinds.dedup();
-    if kinds.is_empty() {
+    if kinds.is_empty() && !section.is_complained_of("kinds") {
         section.missing("kinds", "say what it takes: kinds = [\"ip4\"], of ip4, ip6, domain");
     }
     kinds

@@ -21,17 +21,24 @@ pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = 
     }
 }
 
-/// Levenshtein's distance: insertions, deletions and replacements of one character.
+/// How many slips make one word of the other: characters put in, left out, replaced, or swapped with their neighbour
+/// (Damerau and Levenshtein, each place touched once).
 fn distance(word: &[char], other: &str) -> usize {
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=word.len()).collect();
+    let mut last = None;
     for (line, letter) in other.chars().take(WORD_CHARS_MAX).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
+        let mut next = vec![line + 1];
         for (at, own) in word.iter().enumerate() {
-            let replaced = diagonal + usize::from(*own != letter);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+            let replaced = row[at] + usize::from(*own != letter);
+            let mut least = replaced.min(row[at + 1] + 1).min(next[at] + 1);
+            if at > 0 && last == Some(*own) && word[at - 1] == letter {
+                least = least.min(before[at - 1] + 1);
+            }
+            next.push(least);
         }
+        before = std::mem::replace(&mut row, next);
+        last = Some(letter);
     }
     row[word.len()]
 }
@@ -45,7 +52,9 @@ mod tests {
         let ids = ["spamhaus-zen", "spamcop", "zone", "tier"];
         assert_eq!(nearest("spamhaus-zne", ids), Some("spamhaus-zen"));
         assert_eq!(nearest("Zones", ids), Some("zone"));
-        assert_eq!(nearest("teir", ids), None, "two changes in four letters");
+        assert_eq!(nearest("teir", ids), Some("tier"), "neighbours swapped");
+        assert_eq!(nearest("tire", ids), Some("tier"), "neighbours swapped");
+        assert_eq!(nearest("teri", ids), None, "two changes in four letters");
         assert_eq!(nearest("barracuda", ids), None);
         assert_eq!(nearest("Q", ["A", "B"]), None, "nothing of it is left");
         assert_eq!(nearest("x", []), None);

@@ -96,6 +96,15 @@ impl<'s> Section<'s> {
         self.complain(self.start, key, "missing", mend);
     }
 
+    /// Whether something is wrong with a key of this table already.
+    pub(super) fn is_complained_of(&self, key: &str) -> bool {
+        let path = self.path_of(key);
+        let (mistakes, line) = (self.source.mistakes.borrow(), self.source.place(self.start).line);
+        mistakes
+            .iter()
+            .any(|mistake| mistake.key == path && mistake.place.line >= line)
+    }
+
     fn raw(&self, key: &'static str) -> Option<&'s Spanned<DeValue<'s>>> {
         self.known.borrow_mut().push(key);
         self.table.get(key)
