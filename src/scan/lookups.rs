@@ -32,8 +32,8 @@ use super::ticket::Purpose;
 /// Questions of the stages at the engine: more would only wait there.
 const IN_FLIGHT_MAX: usize = 2_048;
 
-/// Octets that the answers of one generation may weigh, about: some 20,000 plain ones. Two generations are kept.
-const WEIGHT_MAX: usize = 16 << 20;
+/// Octets that the answers of one generation may weigh, about: some 5,000 plain ones. Two generations are kept.
+const WEIGHT_MAX: usize = 4 << 20;
 
 /// Longest time that an answer is kept: a run is to see what there is now.
 const TTL_MAX: u32 = 3_600;

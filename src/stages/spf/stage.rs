@@ -160,7 +160,7 @@ mod tests {
         let (policy, findings) = policy(&world, &name("example.org")).await;
         assert!(policy.record.is_some());
         assert!(
-            findings.iter().any(|finding| finding.text.contains("position 7")),
+            findings.iter().any(|finding| finding.text.contains("position 20")),
             "{findings:?}"
         );
     }
