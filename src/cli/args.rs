@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Audit(Box<AuditArgs>),
 
     /// Show what a scan would ask of whom, and how long it would take; sends nothing
-    #[command(after_help = help::PLAN, hide = true)] // shown when it is built
+    #[command(after_help = help::PLAN)]
     Plan(Box<PlanArgs>),
 
     /// The catalogue of lists: show it, check it, lint and import files

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use anyhow::bail;
 use clap::FromArgMatches;
 use reputon::report::visible;
 use reputon::verdict::NagiosStatus;
@@ -61,6 +60,7 @@ fn dispatch(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
         Command::Scan(args) => commands::scan::run(args, quiet),
         Command::Audit(args) => commands::audit::run(args, quiet),
         Command::Bench(args) => commands::bench::run(args, quiet),
+        Command::Plan(args) => commands::plan::run(args, quiet),
         Command::Lab(args) => commands::lab::run(args, quiet),
         Command::Lists(args) => commands::lists::run(args, quiet),
         Command::Rdns(args) => commands::stage::rdns(args, quiet),
@@ -76,7 +76,6 @@ fn dispatch(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
         },
         Command::Completions(args) => page(pages::completions(args.shell)?),
         Command::Man => page(pages::man()?),
-        _ => bail!("this command is not built yet"),
     }
 }
 

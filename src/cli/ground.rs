@@ -72,9 +72,10 @@ impl Ground {
         quiet: bool,
     ) -> anyhow::Result<Ground> {
         let targets = targets(targets_typed)?;
-        if savings.shard.is_some() {
-            bail!("--shard is not built yet");
-        }
+        let targets = match savings.shard {
+            Some(shard) => targets.shard(shard.number, shard.of),
+            None => targets,
+        };
         let Lists {
             catalogue,
             selected,

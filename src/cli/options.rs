@@ -82,7 +82,7 @@ pub(crate) struct SavingOptions {
     pub(crate) zone_data: Vec<ZoneData>,
 
     /// Only the I-th of N equal shares of the targets; all N together are the whole
-    #[arg(long, value_name = "I/N", hide = true)]
+    #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
 }
 

@@ -9,11 +9,13 @@
 //! grows with the targets.
 
 mod composites;
+mod estimate;
 mod ledger;
 mod local;
 #[expect(clippy::module_inception, reason = "the file is named for the one thing it holds")]
 mod plan;
 
+pub use estimate::{Bound, Estimate, Load, Paces, Row, Way};
 pub use ledger::{LEASE_SPAN, Ledger, RunLedger, chunk_of};
 pub use local::LocalList;
 pub use plan::{Column, Keys, Plan, Treatment};

@@ -213,6 +213,7 @@ impl Index {
             first_chunk: self.chunks,
             position,
             len: len as u16, // CHUNK_TARGETS_MAX at most
+            stride: len as u64,
         });
         self.chunks += chunks;
     }
@@ -370,6 +371,36 @@ mod tests {
         assert_eq!(set.duplicates(), 2);
         let set = build_unit(&["2001:db8::/48"], Ip6Unit::Prefix64);
         assert_eq!((set.chunk_count(), set.groups.len()), (256, 1));
+    }
+
+    #[test]
+    fn shards_are_disjoint_and_together_the_whole() {
+        let texts = [
+            "198.18.0.0/20",
+            "a.example",
+            "192.0.2.7",
+            "b.example",
+            "203.0.113.0/24",
+            "2001:db8::/118",
+        ];
+        for of in [1, 2, 3, 7, 40] {
+            let mut seen = HashSet::new();
+            let mut counts = [0; Kind::ALL.len()];
+            for number in 1..=of {
+                let shard = build(&texts).shard(number, of);
+                let targets = all(&shard);
+                assert_eq!(targets.len() as u64, shard.len());
+                for (sum, kind) in counts.iter_mut().zip(Kind::ALL) {
+                    *sum += shard.count(kind);
+                }
+                for target in targets {
+                    assert!(seen.insert(target), "in one share only");
+                }
+            }
+            let whole = build(&texts);
+            assert_eq!(seen, all(&whole).into_iter().collect());
+            assert_eq!(counts, whole.counts);
+        }
     }
 
     #[test]

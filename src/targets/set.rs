@@ -63,6 +63,8 @@ pub(super) struct Group {
     pub(super) position: Position,
     /// Targets in each of the chunks.
     pub(super) len: u16,
+    /// Targets from the start of one to the start of the next: more than `len` in a share of a set.
+    pub(super) stride: u64,
 }
 
 /// Names one behind the other in one text.
@@ -203,8 +205,45 @@ impl TargetSet {
         let behind = self.groups.partition_point(|group| group.first_chunk <= number);
         let group = self.groups[behind - 1]; // the first group starts at chunk 0
         let mut start = group.position;
-        start.offset += (number - group.first_chunk) * u64::from(group.len);
+        start.offset += (number - group.first_chunk) * group.stride;
         Some(Chunk::new(&self.lanes, start, group.len))
+    }
+
+    /// The `number`-th of `of` equal shares, counted from 1: every chunk is in exactly one of them.
+    ///
+    /// # Panics
+    /// If there is no such share.
+    pub fn shard(self, number: u32, of: u32) -> TargetSet {
+        assert!((1..=of).contains(&number), "shares are counted from 1");
+        let (first, of) = (u64::from(number - 1), u64::from(of));
+        let ends = self.groups.iter().skip(1).map(|group| group.first_chunk);
+        let ends = ends.chain([self.chunk_count]);
+        let mut shard = TargetSet {
+            groups: Vec::new(),
+            chunk_count: 0,
+            counts: [0; Kind::ALL.len()],
+            lanes: Lanes::default(),
+            duplicates: self.duplicates,
+        };
+        for (group, end) in self.groups.iter().zip(ends) {
+            let skipped = (first + of - group.first_chunk % of) % of;
+            let chunks = (end - group.first_chunk).saturating_sub(skipped).div_ceil(of);
+            if chunks == 0 {
+                continue;
+            }
+            let mut position = group.position;
+            position.offset += skipped * group.stride;
+            shard.groups.push(Group {
+                first_chunk: shard.chunk_count,
+                position,
+                len: group.len,
+                stride: group.stride * of,
+            });
+            shard.chunk_count += chunks;
+            shard.counts[position.lane.kind() as usize] += chunks * u64::from(group.len);
+        }
+        shard.lanes = self.lanes;
+        shard
     }
 
     /// All chunks, in input order.

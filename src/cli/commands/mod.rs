@@ -7,6 +7,7 @@ pub(super) mod config;
 pub(super) mod lab;
 pub(super) mod lists;
 pub(super) mod lists_check;
+pub(super) mod plan;
 pub(super) mod scan;
 pub(super) mod smtp_out;
 pub(super) mod stage;
