@@ -472,4 +472,25 @@ fn the_built_in_files_are_good() {
     for list in catalogue.lists().iter().filter(|list| list.status != Status::Retired) {
         Questions::prepare(list, Some(&key)).unwrap_or_else(|reason| panic!("{}: {reason}", list.id));
     }
+    // What is asked of everybody who adds one: where it is from, when that was read, and what its operator allows.
+    assert!(catalogue.lists().len() > 300 && catalogue.graves().len() > 500);
+    for (index, list) in catalogue.indexed() {
+        let operator = catalogue.operator_of(index);
+        assert!(!list.sources.is_empty(), "{} names no source", list.id);
+        assert!(operator.checked.is_some(), "{} says no date", operator.id);
+        let terms = &operator.terms;
+        assert!(
+            terms.max_qps.is_some() && terms.max_queries_per_day.is_some(),
+            "{}",
+            operator.id
+        );
+        assert!(
+            !(list.default && list.tier == Tier::A && list.needs_key()),
+            "{}",
+            list.id
+        );
+    }
+    for grave in catalogue.graves() {
+        assert!(!grave.sources.is_empty(), "{} names no source", grave.zone);
+    }
 }
