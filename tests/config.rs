@@ -157,3 +157,24 @@ fn the_example_file_is_good() {
         .assert()
         .stdout(predicate::str::contains("spamhaus = \"********\""));
 }
+
+/// A rehearsal stays on this machine whatever the file says: its resolvers, its routes, its direct mode are not used.
+#[test]
+fn a_rehearsal_leaves_the_files_servers_alone() {
+    let outside = std::net::UdpSocket::bind("127.0.0.1:0").expect("a loopback port");
+    let port = outside.local_addr().expect("bound").port();
+    outside.set_nonblocking(true).expect("a socket of our own");
+    let (home, _) = home(&format!(
+        "resolver = '127.0.0.1:{port}'\nroute = 'zen.lab.test=127.0.0.1:{port}'\ndirect = true\nstages = 'none'\n"
+    ));
+    let scan = ["scan", "--lab", "-q", "203.0.113.10", "-f", "csv"];
+    reputon(&home)
+        .args(scan)
+        .assert()
+        .code(1)
+        .stdout(predicate::str::contains("203.0.113.10,lab-zen,"));
+    assert!(
+        outside.recv(&mut [0; 512]).is_err(),
+        "nothing was sent to what the file names"
+    );
+}

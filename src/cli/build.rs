@@ -37,9 +37,9 @@ pub(crate) fn resolvers(options: &PathOptions) -> anyhow::Result<Vec<SocketAddr>
     Ok(servers)
 }
 
-/// The servers that were named for single zones.
-pub(crate) fn routes(options: &PathOptions) -> Vec<(Name, SocketAddr)> {
-    let routes = options.route.iter();
+/// The servers that were named for single zones; none in a rehearsal: those of the configuration file are outside.
+pub(crate) fn routes(options: &PathOptions, rehearsal: bool) -> Vec<(Name, SocketAddr)> {
+    let routes = options.route.iter().filter(|_| !rehearsal);
     routes.map(|route| (route.zone.clone(), route.server.0)).collect()
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn run(args: &CheckArgs, quiet: bool) -> anyhow::Result<u8> {
     let stop = signals::watch()?;
     let inquirer = Inquirer {
         resolvers: resolvers.clone(),
-        routes: build::routes(&args.path),
+        routes: build::routes(&args.path, lab.is_some()),
         rate_qps: (args.pace.rate > 0 && lab.is_none()).then_some(f64::from(args.pace.rate)),
         timeout: args.ask.timeout.into(),
         retries: args.ask.retries,
@@ -144,7 +144,7 @@ fn scan_options(args: &CheckArgs, inquirer: &Inquirer<'_>, lab: bool) -> ScanOpt
     ScanOptions {
         resolvers: inquirer.resolvers.clone(),
         routes: inquirer.routes.clone(),
-        direct: args.path.direct,
+        direct: args.path.direct && !lab,
         rate_qps: inquirer.rate_qps,
         window_max: args.pace.window.map(u32::from),
         timeout: inquirer.timeout,
