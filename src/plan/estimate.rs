@@ -230,7 +230,7 @@ impl Plan<'_> {
                     });
                     load.pairs += row.queries;
                     if facts.txt {
-                        load.texts += (row.pairs as f64 * LISTED_SHARE).ceil() as u64;
+                        load.texts += (row.queries as f64 * LISTED_SHARE).ceil() as u64;
                     }
                     if !paces.skip_health {
                         load.probes += probes(facts, kind, rng).len() as u64;
@@ -318,11 +318,11 @@ mod tests {
     use crate::targets::{ReadOptions, TargetSet};
 
     const FILE: &str = "[operator]\nid = \"op\"\nname = \"Op\"\n[operator.terms]\nuse = \"free\"\nmax_qps = 10\nmax_queries_per_day = 200\n\
-        [[list]]\nid = \"whole\"\nzone = \"all.example\"\nkinds = [\"ip4\", \"ip6\"]\nrole = \"block\"\ntier = \"A\"\ncovers = [\"part\"]\n\
+        [[list]]\nid = \"whole\"\nzone = \"all.example\"\nkinds = [\"ip4\", \"ip6\"]\nrole = \"block\"\ntier = \"A\"\ntxt = false\ncovers = [\"part\"]\n\
         ip6_unit = 64\n[list.codes]\n\"127.0.0.2\" = { means = \"x\", sublist = \"part\" }\n\
-        [[list]]\nid = \"part\"\nzone = \"part.example\"\nkinds = [\"ip4\", \"ip6\"]\nrole = \"block\"\ntier = \"A\"\nip6_unit = 64\n\
+        [[list]]\nid = \"part\"\nzone = \"part.example\"\nkinds = [\"ip4\", \"ip6\"]\nrole = \"block\"\ntier = \"A\"\ntxt = false\nip6_unit = 64\n\
         [list.codes]\n\"127.0.0.2\" = { means = \"x\" }\n\
-        [[list]]\nid = \"names\"\nzone = \"names.example\"\nkinds = [\"domain\"]\nrole = \"block\"\ntier = \"A\"\nname_form = \"both\"\n\
+        [[list]]\nid = \"names\"\nzone = \"names.example\"\nkinds = [\"domain\"]\nrole = \"block\"\ntier = \"A\"\ntxt = false\nname_form = \"both\"\n\
         [list.codes]\n\"127.0.0.2\" = { means = \"x\" }\n";
 
     fn estimate(targets: &[&str], folds: bool) -> Estimate {
