@@ -219,6 +219,24 @@ fn a_probe_reaches_a_dead_server_and_revives_the_path() {
     });
 }
 
+/// A server that was dead for two minutes is used again while its sibling answers, and the visits cost no answer.
+#[test]
+fn a_dead_server_beside_a_living_one_is_tried_again() {
+    each_seed(5, |seed| {
+        let dead = Server {
+            silent: Some((Instant::ZERO, after(Span::from_secs(120)))),
+            ..Server::good(1)
+        };
+        let mut setup = Setup::new(vec![dead, Server::good(2)], &[&[0, 1]]);
+        setup.upstream_qps = Some(10.0);
+        setup.asks = 3_000;
+        setup.within = Span::from_secs(400);
+        let world = World::run(setup, seed);
+        assert_eq!(world.ended, answered(3_000));
+        assert!(world.servers[0].reached > 100, "{} packets", world.servers[0].reached);
+    });
+}
+
 /// A probe that comes while the breaker holds the path does not wait behind the others.
 #[test]
 fn a_probe_passes_a_path_that_is_held() {

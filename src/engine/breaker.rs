@@ -4,7 +4,8 @@
 //! Closed → (silence for [`SILENT_TRIES_TO_OPEN`] tries in a row, none of them sent before the last reply came: replies
 //! come sooner than time-outs, so that the losses of a burst always stand together at its end) → open: one query is let through at growing intervals →
 //! any reply closes it; [`PROBES_TO_DEATH`] silent ones make it dead. Asks for a dead path end at once; probes still go
-//! out, and a reply revives it.
+//! out, and a reply revives it. Where a route has another way, one ask a minute tries the dead one, and goes by the other if
+//! it is silent still.
 
 use crate::clock::{Instant, Span};
 
@@ -16,6 +17,9 @@ pub(super) const SILENT_TRIES_TO_OPEN: u32 = 10;
 const PROBES_TO_DEATH: u32 = 3;
 
 const FIRST_HOLD: Span = Span::from_secs(1);
+
+/// How long a dead path is left alone: one query a minute is little, and a server that was restarted is used again.
+const REVISIT: Span = Span::from_secs(60);
 
 /// The state of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +41,10 @@ pub(super) enum Breaker {
         probing: bool,
     },
     /// It is given up.
-    Dead,
+    Dead {
+        /// When one query may find out all the same, where a route has another way that works.
+        again: Instant,
+    },
 }
 
 /// What a silent try has done to a breaker.
@@ -61,7 +68,7 @@ impl Breaker {
     pub(super) fn passes_at(&self, now: Instant) -> Option<Instant> {
         match *self {
             Breaker::Closed { .. } => Some(now),
-            Breaker::Open { probing: true, .. } | Breaker::Dead => None,
+            Breaker::Open { probing: true, .. } | Breaker::Dead { .. } => None,
             Breaker::Open { until, .. } => Some(until.max(now)),
         }
     }
@@ -106,14 +113,14 @@ impl Breaker {
             Breaker::Open { until, probes, probing } => {
                 *probes += 1;
                 if *probes >= PROBES_TO_DEATH {
-                    *self = Breaker::Dead;
+                    *self = Breaker::Dead { again: now + REVISIT };
                     return Tripped::Died;
                 }
                 *until = now + FIRST_HOLD.times(1 << *probes);
                 *probing = false;
                 Tripped::Open
             }
-            Breaker::Dead => Tripped::No,
+            Breaker::Dead { .. } => Tripped::No,
         }
     }
 
@@ -129,7 +136,21 @@ impl Breaker {
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        *self == Breaker::Dead
+        matches!(self, Breaker::Dead { .. })
+    }
+
+    /// Whether a path that was given up is worth one query again.
+    pub(super) fn is_worth_a_visit(&self, now: Instant) -> bool {
+        matches!(self, Breaker::Dead { again } if *again <= now)
+    }
+
+    /// Lets one query through a path that was given up; if it stays silent too, the path is given up again.
+    pub(super) fn visit(&mut self, now: Instant) {
+        *self = Breaker::Open {
+            until: now,
+            probes: PROBES_TO_DEATH - 1,
+            probing: false,
+        };
     }
 }
 

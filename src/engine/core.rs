@@ -376,12 +376,29 @@ impl Engine {
     }
 
     /// The path for a fresh ask: the best one, unless another wants to be tried again.
-    fn path_for(&self, now: Instant, ask: &Ask) -> PathIndex {
+    fn path_for(&mut self, now: Instant, ask: &Ask) -> PathIndex {
+        let best = self.best_path(now, ask.route, 0);
         let mut paths = self.routes[usize::from(ask.route.0)].paths.iter().copied();
-        let trial = paths.find(|path| self.paths[usize::from(path.0)].wants_trial(now));
-        match trial {
-            Some(path) if !ask.probe => path,
-            _ => self.best_path(now, ask.route, 0),
+        if ask.probe || paths.len() == 1 && self.paths[usize::from(best.0)].breaker.is_closed() {
+            return best;
+        }
+        if let Some(path) = paths
+            .clone()
+            .find(|path| self.paths[usize::from(path.0)].wants_trial(now))
+        {
+            return path;
+        }
+        // Only where another way is sure to take the ask if this one does not.
+        let dead = paths.find(|path| {
+            let path = &self.paths[usize::from(path.0)];
+            path.breaker.is_worth_a_visit(now) && !path.shunned
+        });
+        match dead {
+            Some(dead) if self.options.retries > 0 && self.paths[usize::from(best.0)].breaker.is_closed() => {
+                self.paths[usize::from(dead.0)].breaker.visit(now);
+                dead
+            }
+            _ => best,
         }
     }
 
