@@ -7,7 +7,9 @@
 use ipnet::{Ipv4Net, Ipv4Subnets};
 use prefix_trie::PrefixMap;
 use std::net::Ipv4Addr;
+use std::sync::OnceLock;
 
+use super::cover::Cover;
 use super::error::Notes;
 use super::text::{is_blank, is_comment, skip_blanks};
 use super::value::{EXCLUDED, Slot, ValueId, Values};
@@ -28,6 +30,8 @@ pub(super) enum Ip4Form {
 pub(super) struct Ip4Set {
     form: Ip4Form,
     entries: PrefixMap<Ipv4Net, Slot>,
+    /// What the entries cover, made when it is first asked for: no line is read after that.
+    cover: OnceLock<Cover>,
 }
 
 impl Ip4Set {
@@ -36,6 +40,7 @@ impl Ip4Set {
         Ip4Set {
             form,
             entries: PrefixMap::new(),
+            cover: OnceLock::new(),
         }
     }
 
@@ -113,7 +118,13 @@ impl Ip4Set {
 
     /// Whether an entry covers an address; it may be taken out again.
     pub(super) fn may_have(&self, address: Ipv4Addr) -> bool {
-        self.entries.get_lpm(&single(address.to_bits())).is_some()
+        let cover = self.cover.get_or_init(|| {
+            let ends = |net: &Ipv4Net| (net.network().to_bits(), net.broadcast().to_bits());
+            let mut ranges: Vec<(u32, u32)> = self.entries.iter().map(|(net, _)| ends(&net)).collect();
+            ranges.sort_unstable();
+            Cover::new(ranges.into_iter())
+        });
+        cover.has(address.to_bits())
     }
 
     /// Gives the values of an address to `each`; says whether it is listed.

@@ -14,6 +14,7 @@
 //! lists (`acl`) are no data and are not read.
 
 mod build;
+mod cover;
 mod dataset;
 mod dnset;
 mod error;
