@@ -4,12 +4,15 @@
 //!
 //! ```text
 //! targets → plan → query → engine ⇄ transport → outcome → observation → tile → dossier → verdict → report
+//!                    ↑                                   stages ⇄ lookups ↗       ↘ store (resume, budgets, history)
 //! ```
 //!
-//! [`targets`] reads what was typed into a compact set of chunks. [`plan`] lays targets × lists. [`scan`] examines each
-//! list, then asks what is pending through one sans-IO [`engine`] over [`transport`]'s sockets, and turns outcomes into
-//! observations by the rules of [`dnsxl`]. Observations live in a [`dossier::Tile`] until every one is settled and confirmed by
-//! a later control; then its targets become dossiers, which [`verdict`] judges and [`report`] writes.
+//! [`targets`] reads what was typed into a compact set of chunks. [`plan`] lays targets × lists and decides what need not be
+//! asked: parts of a composite zone, other addresses of an IPv6 unit, lists whose [`zone`] data is on disk. [`scan`] examines
+//! each list, then asks what is pending through one sans-IO [`engine`] over [`transport`]'s sockets, and turns outcomes into
+//! observations by the rules of [`dnsxl`]. The [`stages`] ask for names, policies and origins through the same engine.
+//! Observations live in a [`dossier::Tile`] until every one is settled and confirmed by a later control; then its targets become
+//! dossiers, which the [`store`] keeps, [`verdict`] judges and [`report`] writes.
 //!
 //! Three ideas carry the rest:
 //!
@@ -29,14 +32,15 @@
 //! | 2 | [`exchange`], [`targets`], [`zone`], [`transport`] |
 //! | 3 | [`engine`], [`dnsxl`], [`stages`] |
 //! | 4 | [`dossier`], [`plan`] |
-//! | 5 | [`scan`], [`verdict`] |
+//! | 5 | [`scan`], [`verdict`], [`store`] |
 //! | 6 | [`report`], [`lab`] |
 //! | 7 | this file |
 //! | 8 | the binary's `cli` |
 //!
 //! # Doors
 //!
-//! [`scan::Scan`] runs a plan. [`engine::Engine`] with [`wire`] is for those who bring their own loop. [`dnsxl::Catalogue`],
+//! [`scan::Scan`] runs a plan; what it remembers beyond itself it is given as [`dossier::Journal`] and [`plan::Ledger`], which the
+//! [`store`] is, so that neither knows the other. [`engine::Engine`] with [`wire`] is for those who bring their own loop. [`dnsxl::Catalogue`],
 //! [`verdict::Judge`] and [`report::Sink`] are values and traits for those who bring their own data.
 
 pub mod clock;
