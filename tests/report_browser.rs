@@ -154,6 +154,7 @@ fn page(folder: &Path, dossiers: &[Dossier]) -> PathBuf {
         pruned: 0,
         complete: 1.0,
         queries: [(HOSTILE[4].to_owned(), 2)].into(),
+        diff: None,
     };
     let end = RunEnd {
         catalogue: &catalogue,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use reputon::store::RunId;
 use reputon::wire::Name;
 
 use super::commands::bench::QUERIES_MAX;
@@ -13,10 +14,11 @@ use super::commands::smtp_out::MailHost;
 use super::config::with_environment;
 use super::help;
 use super::options::{
-    AskOptions, CatalogueOptions, ExitOptions, KeyOptions, LabOptions, ListFormat, ListOptions, NotifyOptions,
-    OutputOptions, PaceOptions, PathOptions, SavingOptions, StageOptions, TalkOptions, TargetOptions, TextFormat,
+    AskOptions, CatalogueOptions, DbOptions, ExitOptions, FailOn, KeepOptions, KeyOptions, LabOptions, ListFormat,
+    ListOptions, NotifyOptions, OutputOptions, PaceOptions, PathOptions, SavingOptions, StageOptions, TalkOptions,
+    TargetOptions, TextFormat,
 };
-use super::values::{DomainName, Server, loopback, seconds};
+use super::values::{DomainName, Server, loopback, run_number, seconds};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -90,6 +92,21 @@ pub(crate) enum Command {
     #[command(after_help = help::SMTP_OUT)]
     SmtpOut(SmtpOutArgs),
 
+    /// The runs that are kept: show them, remove old ones, take those of another database in
+    #[command(args_conflicts_with_subcommands = true, after_help = help::RUNS)]
+    Runs(RunsArgs),
+
+    /// Report a run that is kept again, in any format, with the scan's exit status
+    #[command(after_help = help::REPORT)]
+    Report(ReportArgs),
+
+    /// What changed between two runs over the same targets; status 1 if something is newly listed
+    #[command(after_help = help::DIFF)]
+    Diff(DiffArgs),
+
+    /// Which lists had a target, since when and until when
+    History(HistoryArgs),
+
     /// Serve the embedded world of good, dead, lying and hostile lists on loopback, until stopped
     #[command(after_help = help::LAB)]
     Lab(LabArgs),
@@ -136,6 +153,8 @@ pub(crate) struct ScanArgs {
     pub(crate) notify: NotifyOptions,
     #[command(flatten)]
     pub(crate) exit: ExitOptions,
+    #[command(flatten)]
+    pub(crate) keep: KeepOptions,
 }
 
 /// `audit`: a scan with other defaults, and what is asked beside it.
@@ -147,6 +166,96 @@ pub(crate) struct AuditArgs {
     /// Ask about the adjoining /24s too, counted apart
     #[arg(long, help_heading = "Targets")]
     pub(crate) neighbours: bool,
+}
+
+/// `runs`; without a command it is `ls`.
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
+    #[command(flatten)]
+    pub(crate) ls: RunsLsArgs,
+}
+
+/// The commands of `runs`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Every run in a line (what `runs` alone does)
+    Ls(RunsLsArgs),
+    /// Remove old runs
+    Prune(RunsPruneArgs),
+    /// Take the runs of other databases in; shards of a run become one run
+    Import(RunsImportArgs),
+}
+
+/// `runs ls`.
+#[derive(Debug, Args)]
+pub(crate) struct RunsLsArgs {
+    #[command(flatten)]
+    pub(crate) db: DbOptions,
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
+}
+
+/// `runs prune`.
+#[derive(Debug, Args)]
+pub(crate) struct RunsPruneArgs {
+    /// How many runs to keep, the newest
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: usize,
+    #[command(flatten)]
+    pub(crate) db: DbOptions,
+}
+
+/// `runs import`.
+#[derive(Debug, Args)]
+pub(crate) struct RunsImportArgs {
+    /// Run databases
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) db: DbOptions,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// A run's number [default: the last one]
+    #[arg(value_name = "RUN", value_parser = run_number)]
+    pub(crate) run: Option<RunId>,
+    #[command(flatten)]
+    pub(crate) db: DbOptions,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) exit: ExitOptions,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Two runs, the earlier first; or one, to compare with the one before it [default: the last one]
+    #[arg(value_name = "RUN", value_parser = run_number, num_args = 0..=2)]
+    pub(crate) runs: Vec<RunId>,
+    #[command(flatten)]
+    pub(crate) db: DbOptions,
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
+    /// Exit with 1 for new listings of this tier or a harder one
+    #[arg(long, value_name = "TIER", default_value = "B", ignore_case = true)]
+    pub(crate) fail_on: FailOn,
+}
+
+/// `history`.
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// An address or a domain
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) db: DbOptions,
+    #[command(flatten)]
+    pub(crate) format: TextFormat,
 }
 
 /// `plan`.

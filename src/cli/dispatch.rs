@@ -12,7 +12,7 @@ use super::config::Config;
 use super::{commands, pages};
 
 /// The exit status of usage, configuration and I/O errors.
-const FAILED: u8 = 2;
+pub(crate) const FAILED: u8 = 2;
 
 /// Parses the command line and does what it says; the exit status, if it is not clap that ends the process.
 pub(crate) fn run() -> u8 {
@@ -74,6 +74,10 @@ fn dispatch(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
         Command::Config(args) => match &args.command {
             ConfigCommand::Show(args) => commands::config::show(args, config),
         },
+        Command::Runs(args) => commands::runs::run(args, quiet),
+        Command::Report(args) => commands::report::run(args),
+        Command::Diff(args) => commands::diff::run(args),
+        Command::History(args) => commands::history::run(args, quiet),
         Command::Completions(args) => page(pages::completions(args.shell)?),
         Command::Man => page(pages::man()?),
     }

@@ -225,6 +225,32 @@ Examples:
 
 Exit status: 0 port 25 can be reached, 1 it cannot, 2 error, 3 no host could be tried.";
 
+/// Behind the help of `runs`.
+pub(crate) const RUNS: &str = "\
+States: whole; open (it ended, and questions are left: over budget, or stopped); running; interrupted. The last two are
+gone on with by `scan --resume`.
+
+Examples:
+  reputon runs
+  reputon runs prune --keep 30
+  reputon runs import shard1.db shard2.db --db whole.db";
+
+/// Behind the help of `report`.
+pub(crate) const REPORT: &str = "\
+Examples:
+  reputon report                                   the last run again
+  reputon report 12 -f none -o report.html -o listings.csv";
+
+/// Behind the help of `diff`.
+pub(crate) const DIFF: &str = "\
+What cannot be learnt any more became unknown; it never counts as cleared.
+
+Exit status: 1 if a target is newly listed on a block list of tier --fail-on or harder, 2 for errors, else 0.
+
+Examples:
+  reputon diff                                     the last run and the one before it over the same targets
+  reputon diff 12 15 --format json";
+
 /// Behind the help of `lab`.
 pub(crate) const LAB: &str = "\
 Examples:

@@ -12,6 +12,7 @@ mod config;
 mod dispatch;
 mod ground;
 mod help;
+mod keeping;
 mod notify;
 mod options;
 mod pages;

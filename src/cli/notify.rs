@@ -301,6 +301,7 @@ mod tests {
             pruned: 0,
             complete: 1.0,
             queries: Default::default(),
+            diff: None,
         };
         let tallied = Tallied {
             targets: 1,

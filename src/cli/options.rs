@@ -229,6 +229,34 @@ pub(crate) struct NotifyOptions {
     pub(crate) mail_to: Vec<MailAddress>,
 }
 
+/// Which run database.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "History")]
+pub(crate) struct DbOptions {
+    /// The file that runs are kept in, or none [default: reputon/runs.db in the XDG state directory; none with --lab]
+    #[arg(long, value_name = "FILE|none", env = "REPUTON_DB")]
+    pub(crate) db: Option<PathBuf>,
+}
+
+/// What a scan has to do with earlier ones.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "History")]
+pub(crate) struct KeepOptions {
+    #[command(flatten)]
+    pub(crate) db: DbOptions,
+
+    /// Go on with the last run of the same targets where it was cut off, or start one
+    ///
+    /// Everything that is known is reported again, on standard output too, the finished targets first. A run that is whole
+    /// is only reported. Another plan or catalogue is an error; paths, pace and outputs may change.
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Report what changed since the last run of the same targets
+    #[arg(long, value_name = "last", value_parser = ["last"])]
+    pub(crate) diff: Option<String>,
+}
+
 /// What the exit status says.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Exit status")]

@@ -72,6 +72,7 @@ pub(crate) fn run_record(
             planned => report.answered as f64 / planned as f64,
         },
         queries,
+        diff: None,
     }
 }
 

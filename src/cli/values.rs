@@ -12,6 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
 use reputon::stages::{Stages, UnknownStage};
+use reputon::store::RunId;
 use reputon::targets::{Domain, Target};
 use reputon::wire::Name;
 use reputon::zone::DatasetKind;
@@ -369,6 +370,14 @@ impl FromStr for Output {
         let path = PathBuf::from(text);
         Ok(Output { path, kind })
     }
+}
+
+/// The number of a run.
+pub(crate) fn run_number(text: &str) -> Result<RunId, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number
+        .map(RunId)
+        .ok_or_else(|| "a run's number; `reputon runs` shows them".to_owned())
 }
 
 /// A length of time: `90s`, `10m`, `2h`, `1d`, `1h30m`.

@@ -11,8 +11,12 @@
 
 use crate::clock::Instant;
 use crate::dnsxl::{Cause, Observation};
+use crate::stages::Finding;
 
 use super::dossier::Dossier;
+
+/// The code of the finding that says that a target's stages were cut off when the run was stopped.
+pub const STAGES_CANCELLED: &str = "stages_cancelled";
 
 /// Keeps closed tiles.
 pub trait Journal {
@@ -51,4 +55,9 @@ impl Journal for NoJournal {
 /// Whether a pair that ended like this is to be asked again when the run goes on.
 pub fn is_open(observation: &Observation) -> bool {
     matches!(observation, Observation::Unknown(Cause::OverBudget | Cause::Cancelled))
+}
+
+/// Whether the stages of a target were not cut off: else they are run again when the run goes on.
+pub fn is_explained(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.code != STAGES_CANCELLED)
 }

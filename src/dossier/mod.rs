@@ -10,5 +10,5 @@ mod tile;
 pub use crate::stages::{Finding, Severity};
 pub use difference::{CHANGES_MAX, Change, ChangeCounts, ChangeKind, Difference, ListChange, ListFate};
 pub use dossier::{Counts, Dossier, Observed, StageRecords};
-pub use journal::{Journal, NoJournal, is_open};
+pub use journal::{Journal, NoJournal, STAGES_CANCELLED, is_explained, is_open};
 pub use tile::{Epoch, SecondChance, Tile, Voice};

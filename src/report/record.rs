@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::dnsxl::{Catalogue, Observation};
-use crate::dossier::{Dossier, Observed};
+use crate::dossier::{Difference, Dossier, Observed};
 use crate::verdict::fill_target;
 
 use super::escape::SafeJson;
@@ -61,13 +62,14 @@ pub struct UnknownRecord<'a> {
 }
 
 /// The run's own record: the `run` object.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct RunRecord {
     /// When it started.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "time", deserialize_with = "moment")]
     pub started: jiff::Timestamp,
     /// When it ended.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "time", deserialize_with = "moment")]
     pub finished: jiff::Timestamp,
     /// This program's version.
     pub version: String,
@@ -94,10 +96,13 @@ pub struct RunRecord {
     pub complete: f64,
     /// Queries, retries included, by operator id.
     pub queries: BTreeMap<String, u64>,
+    /// What changed since an earlier run, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<Difference>,
 }
 
 /// How a list's checks ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// It passed.
@@ -277,6 +282,11 @@ pub(super) fn rfc3339(moment: jiff::Timestamp) -> String {
 
 fn time<S: Serializer>(moment: &jiff::Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&rfc3339(*moment))
+}
+
+fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<jiff::Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
 }
 
 /// A value as one line of JSON in which nothing can act on a screen; lossless.

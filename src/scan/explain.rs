@@ -16,6 +16,7 @@ use std::rc::Rc;
 use tokio::runtime::Handle;
 
 use crate::clock::{Instant, Span};
+use crate::dossier::{STAGES_CANCELLED, is_explained};
 use crate::engine::{Engine, RouteOptions};
 use crate::exchange::{LookupFuture, Outcome, Resolver, Upstream};
 use crate::stages::{Explained, Finding, Stage, StageOptions, Stages, explain};
@@ -38,9 +39,6 @@ pub(super) const PATIENCE: Span = Span::from_secs(60);
 
 /// Rounds of polling in one turn of the worker, so that packets are not kept waiting.
 const ROUNDS_MAX: usize = 4;
-
-/// The code of the finding that says that a target was not explained.
-const CANCELLED: &str = "stages_cancelled";
 
 /// Looks names up for one target, until its time is over.
 pub(super) struct Patient {
@@ -254,10 +252,10 @@ impl Explainer {
 
 /// Whether an earlier part of the run explained a target, as far as it was to be explained.
 pub(super) fn is_told((_, findings): &Explained) -> bool {
-    findings.iter().all(|finding| finding.code != CANCELLED)
+    is_explained(findings)
 }
 
 fn cancelled() -> Finding {
     let text = "the run was stopped before the target's own records were looked at";
-    Finding::info("stages", CANCELLED, text).mend("scan it again")
+    Finding::info("stages", STAGES_CANCELLED, text).mend("scan it again")
 }

@@ -16,7 +16,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::dnsxl::{Cause, How, ListIndex, Listing, Observation, Reason, Role, Tier};
-use crate::dossier::{Dossier, Finding, Observed, is_open};
+use crate::dossier::{Dossier, Finding, Observed, is_explained, is_open};
+use crate::stages::Stage;
 use crate::targets::{CHUNK_TARGETS_MAX, Domain, Target, special_use};
 
 const CAUSES: [Cause; 8] = [
@@ -38,9 +39,6 @@ const REASONS: [Reason; 5] = [
 ];
 const HOWS: [How; 5] = [How::Asked, How::Folded, How::Pruned, How::Shared, How::Local];
 
-/// The words of stage records: a record has a place under one of these.
-const STAGES: [&str; 9] = ["rdns", "mx", "spf", "dkim", "dmarc", "asn", "abuse", "smtp", "related"];
-
 const NOT_LISTED: u8 = 0;
 const LISTED: u8 = 1;
 const UNKNOWN: u8 = 2;
@@ -54,7 +52,7 @@ const _: () = assert!(NOT_ASKED as usize + REASONS.len() <= KNOWN_MASK as usize 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Blob {
     pub(super) number: u32,
-    /// Pairs that are to be asked again.
+    /// Pairs that are to be asked again, and targets whose stages were cut off.
     pub(super) open: u32,
     pub(super) targets: Vec<u8>,
     pub(super) states: Vec<u8>,
@@ -135,6 +133,7 @@ impl Encoder {
                 self.add_listing(dossier, column as u16, listing); // fewer than 65,536 lists
             }
         }
+        self.open += u32::from(!is_explained(&dossier.findings));
         if !dossier.stages.is_empty() || !dossier.findings.is_empty() || dossier.revision != 1 {
             let stages = dossier
                 .stages
@@ -427,7 +426,10 @@ pub(super) fn read_dossiers(
     for Told(offset, revision, stages, findings) in details.told {
         let dossier = dossiers.get_mut(usize::from(offset)).ok_or("details of no target")?;
         for (name, value) in stages {
-            let name = STAGES.iter().find(|stage| **stage == name);
+            let name = Stage::ALL
+                .iter()
+                .map(|stage| stage.as_str())
+                .find(|stage| *stage == name);
             dossier
                 .stages
                 .push((name.ok_or("a record of an unknown stage")?, value));

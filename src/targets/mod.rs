@@ -12,6 +12,7 @@ mod build;
 mod chunk;
 mod domain;
 mod error;
+mod fingerprint;
 mod input;
 mod interval;
 mod mend;

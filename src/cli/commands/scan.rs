@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use reputon::clock::Span;
 use reputon::dossier::Difference;
 use reputon::report::{Format, ListRecord, Options, Outputs, RunEnd, RunHead, nagios_line};
-use reputon::scan::{Progress, RealNetwork, Scan, StopReason};
+use reputon::scan::{Progress, RealNetwork, Receiver, Scan, StopReason};
 use reputon::verdict::{Audit, Judge, Tally, Weights};
 
 use crate::cli::args::{AuditArgs, ScanArgs};
+use crate::cli::dispatch::FAILED;
 use crate::cli::ground::{Ground, scan_options, start_lab};
+use crate::cli::keeping::{Keeping, Kept};
 use crate::cli::notify::{News, notify};
 use crate::cli::options::{OutputOptions, ScanFormat};
 use crate::cli::progress::{Bars, Quiet};
@@ -37,8 +39,13 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     let catalogue = &ground.catalogue;
     let plan = ground.plan();
     let lab = start_lab(&args.lab, &plan)?;
-    let options = scan_options(args, lab.as_ref())?;
-    let mut outputs = Outputs::open(&paths(&args.output), &report_options(args))?;
+    let mut options = scan_options(args, lab.as_ref())?;
+    let mut keeping = match Keeping::open(args, &plan, &options, quiet)? {
+        Kept::Run(keeping) => keeping,
+        Kept::Whole(kept) => return super::report::write(&kept.0, &kept.1, &args.output, &args.exit),
+    };
+    options.seed = keeping.seed().unwrap_or(options.seed);
+    let mut outputs = Outputs::open(&paths(&args.output), &report_options(&args.output))?;
     let stop = signals::watch()?;
 
     let started = Timestamp::now();
@@ -61,7 +68,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     };
     let stdout = Box::new(io::BufWriter::new(io::stdout()));
     if let Some(format) = format {
-        let sink = format.sink(stdout, None, &report_options(args))?;
+        let sink = format.sink(stdout, None, &report_options(&args.output))?;
         match live {
             true => reports.live = Some(sink),
             false => reports.ordered.push(Output::Stdout(sink)),
@@ -81,13 +88,14 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         options: &options,
     };
     let mut network = RealNetwork::new(Span::from(args.ask.timeout).times(2));
-    let report = scan.run(&mut network, rand::random(), (&mut reports, progress), &stop)?;
+    let watchers = (&mut reports as &mut dyn Receiver, progress);
+    let report = scan.run_with(&mut network, rand::random(), watchers, &stop, keeping.memory())?;
 
-    let lists: Vec<ListRecord> = report.lists.iter().map(|list| list_record(catalogue, list)).collect();
-    let run = run_record(catalogue, (&plan, &options), (started, Timestamp::now()), &report);
-    let tallied = reports
-        .tally
-        .finish(catalogue, |list| is_usable(&report, list, args.pace.skip_health));
+    let mut lists: Vec<ListRecord> = report.lists.iter().map(|list| list_record(catalogue, list)).collect();
+    let mut run = run_record(catalogue, (&plan, &options), (started, Timestamp::now()), &report);
+    let usable = |list| is_usable(&report, list, args.pace.skip_health);
+    let (kept, changes) = keeping.close(&mut run, &mut lists, |place| usable(report.lists[place].list), quiet);
+    let tallied = reports.tally.finish(catalogue, usable);
     let audited = match (audit, reports.audit.take()) {
         (Some(args), Some(counted)) => Some(super::audit::conclude(args, &ground, (counted, &tallied), &stop)?),
         _ => None,
@@ -97,7 +105,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         run: &run,
         lists: &lists,
         audit: audited.as_ref(),
-        changes: None,
+        changes: changes.as_ref(),
     };
     reports.each(|sink| sink.finish(&end))?;
     if !quiet {
@@ -133,6 +141,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         Some(StopReason::Terminate) => signals::TERMINATED,
         _ if reports.broken_pipe && !reports.files => 0,
         _ if args.notify.nagios => tallied.nagios_status(min_coverage).code(),
+        _ if !kept => FAILED,
         _ => {
             told?;
             tallied.exit_status(args.exit.fail_on.tier(), min_coverage).code()
@@ -140,7 +149,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     })
 }
 
-fn paths(options: &OutputOptions) -> Vec<PathBuf> {
+pub(crate) fn paths(options: &OutputOptions) -> Vec<PathBuf> {
     let paths = options.output.iter().map(|output| match output.kind {
         // A final slash says that a folder is meant, whether it is there or not.
         OutputKind::Folder => output.path.join(""),
@@ -149,10 +158,10 @@ fn paths(options: &OutputOptions) -> Vec<PathBuf> {
     paths.collect()
 }
 
-fn report_options(args: &ScanArgs) -> Options {
+pub(crate) fn report_options(output: &OutputOptions) -> Options {
     let terminal = io::stdout().is_terminal();
     Options {
-        all_rows: args.output.all_rows,
+        all_rows: output.all_rows,
         width: std::env::var("COLUMNS")
             .ok()
             .and_then(|text| text.parse().ok())
@@ -162,7 +171,7 @@ fn report_options(args: &ScanArgs) -> Options {
 }
 
 /// What goes to standard output, and whether as it comes.
-fn format(options: &OutputOptions) -> (Option<Format>, bool) {
+pub(crate) fn format(options: &OutputOptions) -> (Option<Format>, bool) {
     let default = match io::stdout().is_terminal() {
         true => ScanFormat::Table,
         false => ScanFormat::Jsonl,

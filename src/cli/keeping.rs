@@ -1,0 +1,453 @@
+//! What a scan remembers: which database, which run in it, and what becomes of the scan when it fails.
+//!
+//! A database that cannot be used is said, and the scan goes on without it; the status at the end is that of an I/O error.
+//! Only `--resume` and `--diff`, which are nothing without it, end the program at once.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use reputon::dnsxl::ListIndex;
+use reputon::dossier::{Difference, Journal, NoJournal};
+use reputon::plan::{Ledger, Plan, RunLedger};
+use reputon::report::{ListRecord, RunRecord, to_json, visible};
+use reputon::scan::{Memory, ScanOptions};
+use reputon::stages::Stage;
+use reputon::store::{
+    NewRun, PlanFacts, RunId, RunJournal, RunLock, Store, StoreError, StoreLedger, StoredRun, compare, write_facts,
+};
+
+use super::args::ScanArgs;
+use super::options::{DbOptions, LabOptions};
+
+/// The file below the XDG state directory.
+const FILE: &str = "reputon/runs.db";
+
+/// The word that stands for no database.
+const NONE: &str = "none";
+
+/// Letters of the targets as typed that are kept to show.
+const LABEL_MAX: usize = 80;
+
+/// The database that was named, or else the user's own; none if none is wanted.
+///
+/// # Errors
+/// If none was named, and there is no home for it.
+pub(crate) fn database(options: &DbOptions) -> anyhow::Result<Option<PathBuf>> {
+    match &options.db {
+        Some(path) if path.as_os_str() == NONE => Ok(None),
+        Some(path) => Ok(Some(path.clone())),
+        None => {
+            let home = default_file();
+            home.map(Some)
+                .context("no place for the run database: set HOME or XDG_STATE_HOME, or name a file with --db")
+        }
+    }
+}
+
+/// The database for a command that is nothing without it.
+pub(crate) fn needed(options: &DbOptions) -> anyhow::Result<PathBuf> {
+    database(options)?.context("this needs the run database: leave --db none out, or name a file")
+}
+
+/// The user's own database, by the XDG base directory specification.
+fn default_file() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let state = folder("XDG_STATE_HOME").filter(|state| state.is_absolute());
+    let home = || {
+        folder("HOME")
+            .filter(|home| home.is_absolute())
+            .map(|home| home.join(".local/state"))
+    };
+    Some(state.or_else(home)?.join(FILE))
+}
+
+/// What a scan does with its database.
+pub(crate) enum Kept {
+    /// It keeps a run, or nothing.
+    Run(Box<Keeping>),
+    /// The run is there and whole: only its outputs are wanted.
+    Whole(Box<(Store, StoredRun)>),
+}
+
+/// The memory of a scan.
+pub(crate) struct Keeping {
+    open: Option<Open>,
+    no_journal: NoJournal,
+    run_ledger: RunLedger,
+    /// Something could not be written down.
+    failed: Rc<Cell<bool>>,
+    resumed: bool,
+}
+
+/// A run that is being kept.
+struct Open {
+    store: Store,
+    run: StoredRun,
+    /// Held as long as the run is worked on.
+    _lock: RunLock,
+    journal: RunJournal,
+    ledger: StoreLedger,
+    diff: bool,
+    /// The tiles that the plan has.
+    tiles: u64,
+}
+
+impl Keeping {
+    /// Finds out what is to be kept where.
+    ///
+    /// # Errors
+    /// If `--resume` or `--diff` cannot be done; everything else is said and left.
+    pub(crate) fn open(args: &ScanArgs, plan: &Plan<'_>, options: &ScanOptions, quiet: bool) -> anyhow::Result<Kept> {
+        let wanted = args.keep.resume || args.keep.diff.is_some();
+        let rehearsal = is_rehearsal(&args.lab);
+        let named = args.keep.db.db.is_some();
+        if rehearsal && !named {
+            if wanted {
+                bail!("a rehearsal is not kept unless you name a file: --resume and --diff need --db FILE with --lab");
+            }
+            return Ok(Kept::Run(Box::new(Keeping::nothing())));
+        }
+        let path = match database(&args.keep.db) {
+            Ok(None) if args.notify.is_wanted() => {
+                bail!("--notify and --mail-to tell what changed since the last run: leave --db none out")
+            }
+            Ok(Some(path)) => path,
+            Ok(None) if wanted => bail!("--resume and --diff need the run database: leave --db none out"),
+            Ok(None) => return Ok(Kept::Run(Box::new(Keeping::nothing()))),
+            Err(error) if wanted => return Err(error),
+            Err(error) => {
+                say(&error, quiet);
+                return Ok(Kept::Run(Box::new(Keeping::nothing())));
+            }
+        };
+        let keeping = Keeping::nothing();
+        let facts = plan_facts(args, plan, options);
+        match keeping.try_open(&path, (args, &facts), (plan, options)) {
+            Ok(kept) => Ok(kept),
+            Err(error) if wanted => Err(error),
+            Err(error) => {
+                let keeping = Keeping::nothing();
+                // Nobody asked for the user's own database: where there is no place for it, that is no failure.
+                let homeless = !named && matches!(error.downcast_ref(), Some(StoreError::Io(..)));
+                keeping.failed.set(!homeless);
+                say(&error, homeless && quiet);
+                say(&anyhow::anyhow!("this run is not kept"), homeless && quiet);
+                Ok(Kept::Run(Box::new(keeping)))
+            }
+        }
+    }
+
+    fn nothing() -> Keeping {
+        Keeping {
+            open: None,
+            no_journal: NoJournal,
+            run_ledger: RunLedger::default(),
+            failed: Rc::default(),
+            resumed: false,
+        }
+    }
+
+    fn try_open(
+        mut self,
+        path: &Path,
+        (args, facts): (&ScanArgs, &PlanFacts),
+        (plan, options): (&Plan<'_>, &ScanOptions),
+    ) -> anyhow::Result<Kept> {
+        let mut store = Store::open(path)?;
+        let found = match args.keep.resume {
+            true => find(&store, facts)?,
+            false => None,
+        };
+        self.resumed = found.is_some();
+        let (run, lock) = match found {
+            Some(run) => {
+                let lock = RunLock::take(path, run.id)?;
+                let busy = || {
+                    format!(
+                        "run {} is being worked on by another process: wait until it ends",
+                        run.id
+                    )
+                };
+                let lock = lock.with_context(busy)?;
+                // It may have ended while we waited to look.
+                let run = store.run(run.id)?.with_context(|| format!("run {} is gone", run.id))?;
+                if run.whole {
+                    return Ok(Kept::Whole(Box::new((store, run))));
+                }
+                store.reopen(run.id)?;
+                (run, lock)
+            }
+            None => store.begin(&NewRun {
+                started: Timestamp::now(),
+                label: label(&args.targets.targets),
+                target_count: plan.targets.len(),
+                plan: facts.clone(),
+                seed: options.seed,
+                facts: write_facts(plan.catalogue, plan.columns.iter().map(|column| column.list)),
+            })?,
+        };
+        let lists = plan.columns.iter();
+        let lists = lists.map(|column| (column.list, plan.catalogue.list(column.list).id.clone()));
+        let ear = |failed: &Rc<Cell<bool>>| {
+            let failed = Rc::clone(failed);
+            move |error: &StoreError| {
+                if !failed.replace(true) {
+                    eprintln!("reputon: {}; the scan goes on without it", visible(&error.to_string()));
+                }
+            }
+        };
+        let journal = RunJournal::open(store.again()?, run.id, lists.collect(), ear(&self.failed))?;
+        let ledger = StoreLedger::new(store.again()?, ear(&self.failed));
+        self.open = Some(Open {
+            store,
+            run,
+            _lock: lock,
+            journal,
+            ledger,
+            diff: args.keep.diff.is_some() || args.notify.is_wanted(),
+            tiles: plan.targets.chunk_count(),
+        });
+        Ok(Kept::Run(Box::new(self)))
+    }
+
+    /// The seed that the run began with, if it goes on.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        let open = self.open.as_ref().filter(|_| self.resumed);
+        open.map(|open| open.run.seed)
+    }
+
+    /// What the scan is given.
+    pub(crate) fn memory(&mut self) -> Memory<'_> {
+        match &mut self.open {
+            Some(open) => Memory {
+                journal: &mut open.journal as &mut dyn Journal,
+                ledger: &mut open.ledger as &mut dyn Ledger,
+            },
+            None => Memory {
+                journal: &mut self.no_journal,
+                ledger: &mut self.run_ledger,
+            },
+        }
+    }
+
+    /// Ends this part of the run: the records become those of all its parts, and are written down. Returns false if
+    /// something of the run could not be kept, and what changed since the last run.
+    pub(crate) fn close(
+        &mut self,
+        record: &mut RunRecord,
+        lists: &mut [ListRecord],
+        usable: impl Fn(usize) -> bool,
+        quiet: bool,
+    ) -> (bool, Option<Difference>) {
+        let Some(open) = &mut self.open else {
+            return (!self.failed.get(), None);
+        };
+        if open.journal.finish() {
+            let ended = end(open, self.resumed, (record, lists), usable, quiet);
+            if let Err(error) = ended
+                && !self.failed.replace(true)
+            {
+                say(&error.into(), false);
+            }
+        }
+        (!self.failed.get(), record.diff.clone())
+    }
+}
+
+fn end(
+    open: &mut Open,
+    resumed: bool,
+    (record, lists): (&mut RunRecord, &mut [ListRecord]),
+    usable: impl Fn(usize) -> bool,
+    quiet: bool,
+) -> Result<(), StoreError> {
+    if resumed {
+        add_earlier(open, record, lists)?;
+    }
+    let (tiles, pairs) = open.journal.written()?;
+    let whole = tiles == open.tiles && pairs == 0;
+    if pairs > 0 && !quiet {
+        eprintln!("reputon: {pairs} questions are left open; --resume goes on with them");
+    }
+    if open.diff {
+        record.diff = difference(&open.store, &open.run)?;
+        if record.diff.is_none() && !quiet {
+            eprintln!("reputon: there is no earlier run of these targets to compare with");
+        }
+    }
+    let stored: Vec<(bool, String)> = lists
+        .iter()
+        .enumerate()
+        .map(|(place, list)| (usable(place), to_json(list)))
+        .collect();
+    let when = (record.finished, whole);
+    open.store.end(open.run.id, when, &to_json(record), &stored)
+}
+
+/// Adds what the earlier parts of the run asked, as far as they ended in order.
+fn add_earlier(open: &Open, record: &mut RunRecord, lists: &mut [ListRecord]) -> Result<(), StoreError> {
+    record.started = open.run.started;
+    let earlier = open.run.record.as_deref();
+    if let Some(earlier) = earlier.and_then(|text| serde_json::from_str::<RunRecord>(text).ok()) {
+        record.asked += earlier.asked;
+        record.retried += earlier.retried;
+        for (operator, queries) in earlier.queries {
+            *record.queries.entry(operator).or_insert(0) += queries;
+        }
+    }
+    for (list, earlier) in lists.iter_mut().zip(open.store.lists_of(open.run.id)?) {
+        let earlier = serde_json::from_str::<serde_json::Value>(&earlier.record).ok();
+        list.asked += earlier.and_then(|record| record["asked"].as_u64()).unwrap_or(0);
+    }
+    Ok(())
+}
+
+/// What changed since the last run of the same targets that ended in order.
+fn difference(store: &Store, run: &StoredRun) -> Result<Option<Difference>, StoreError> {
+    let before = before(store, run)?;
+    before.map(|before| compare(store, &before, run)).transpose()
+}
+
+/// The last run before another over the same targets that ended in order.
+pub(crate) fn before(store: &Store, run: &StoredRun) -> Result<Option<StoredRun>, StoreError> {
+    let targets = run.plan.get("targets").map_or("", String::as_str);
+    let mut id = run.id;
+    while let Some(found) = store.last_run_of(targets, Some(id))? {
+        if found.ended.is_some() {
+            return Ok(Some(found));
+        }
+        id = found.id;
+    }
+    Ok(None)
+}
+
+/// The run to go on with: the last one over these targets. None if there is none, and nothing else was interrupted.
+///
+/// # Errors
+/// If the run that there is has another plan: it says what changed.
+fn find(store: &Store, facts: &PlanFacts) -> anyhow::Result<Option<StoredRun>> {
+    let targets = facts.get("targets").map_or("", String::as_str);
+    let found = match store.last_run_of(targets, None)? {
+        Some(run) => run,
+        None => match store.last_run()?.filter(|run| !run.whole) {
+            Some(run) if !RunLock::is_held(store.path(), run.id) => run,
+            _ => return Ok(None),
+        },
+    };
+    let changes = found.changes(facts);
+    if changes.is_empty() {
+        return Ok(Some(found));
+    }
+    let changes: Vec<String> = changes.iter().map(|change| told(&found, change)).collect();
+    bail!(
+        "run {} ({}) cannot be gone on with, because the plan is another: {}; leave --resume out to start a new run",
+        found.id,
+        visible(&found.label),
+        changes.join("; ")
+    )
+}
+
+/// A change of the plan in words.
+fn told(found: &StoredRun, (word, before, after): &(String, String, String)) -> String {
+    let short = |text: &str| text.chars().take(12).collect::<String>();
+    let shown = |text: &str| {
+        if text.is_empty() {
+            "none".to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    match word.as_str() {
+        "targets" => format!("the targets changed (it has {})", found.target_count),
+        "catalogue" => format!("the catalogue changed ({} before, {} now)", short(before), short(after)),
+        "lists" => {
+            let lists = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+            let (before, after) = (lists(before), lists(after));
+            let changed = |of: &[String], from: &[String], sign: &str| -> String {
+                let of: Vec<&String> = of.iter().filter(|list| !from.contains(list)).collect();
+                let shown: Vec<String> = of.iter().take(5).map(|list| format!("{sign}{list}")).collect();
+                let more = if of.len() > 5 {
+                    format!(" and {} more", of.len() - 5)
+                } else {
+                    String::new()
+                };
+                shown.join(" ") + &more
+            };
+            let (gone, new) = (changed(&before, &after, "-"), changed(&after, &before, "+"));
+            format!("the lists changed ({})", format!("{gone} {new}").trim())
+        }
+        word => format!("{word} changed ({} before, {} now)", shown(before), shown(after)),
+    }
+}
+
+/// Everything that a run must have in common with one that goes on with it. Paths, pace and outputs are not in it.
+fn plan_facts(args: &ScanArgs, plan: &Plan<'_>, options: &ScanOptions) -> PlanFacts {
+    let list = |index: ListIndex| plan.catalogue.list(index).id.as_str();
+    let lists = plan.columns.iter().map(|column| match &column.questions {
+        Ok(_) => list(column.list).to_owned(),
+        Err(reason) => format!("{}:{reason}", list(column.list)),
+    });
+    let stages = Stage::ALL.iter().filter(|stage| options.stages.has(**stage));
+    let mut selectors = options.stage_options.dkim_selectors.clone();
+    selectors.sort();
+    let facts = [
+        ("targets", plan.targets.fingerprint()),
+        ("lists", lists.collect::<Vec<_>>().join(" ")),
+        ("catalogue", plan.catalogue.hash().to_owned()),
+        (
+            "stages",
+            stages.map(|stage| stage.as_str()).collect::<Vec<_>>().join(" "),
+        ),
+        ("DKIM selectors", selectors.join(" ")),
+        (
+            "health checks",
+            if options.skip_health { "skipped" } else { "" }.to_owned(),
+        ),
+        ("rehearsal", if is_rehearsal(&args.lab) { "yes" } else { "" }.to_owned()),
+    ];
+    facts
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(word, value)| (word.to_owned(), value))
+        .collect()
+}
+
+fn is_rehearsal(lab: &LabOptions) -> bool {
+    lab.lab || !lab.lab_catalogue.is_empty()
+}
+
+/// The targets as typed, short.
+fn label(typed: &[String]) -> String {
+    let all = if typed.is_empty() {
+        "-".to_owned()
+    } else {
+        typed.join(" ")
+    };
+    match all.char_indices().nth(LABEL_MAX) {
+        Some((end, _)) => format!("{}…", &all[..end]),
+        None => all,
+    }
+}
+
+fn say(error: &anyhow::Error, quiet: bool) {
+    if !quiet {
+        eprintln!("reputon: {}", visible(&format!("{error:#}")));
+    }
+}
+
+/// A run by what was typed: its number.
+///
+/// # Errors
+/// If there is no such run.
+pub(crate) fn run_named(store: &Store, id: RunId) -> anyhow::Result<StoredRun> {
+    let found = store.run(id)?;
+    found.with_context(|| {
+        format!(
+            "there is no run {id} in {}; `reputon runs` shows them",
+            store.path().display()
+        )
+    })
+}
