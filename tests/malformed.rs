@@ -85,7 +85,11 @@ fn r01_a_chain_of_a_thousand_pointers_is_read_in_no_time_or_not_at_all() {
 #[test]
 fn r01_counts_beyond_the_message_are_not_believed() {
     for counts in [[u16::MAX, 0, 0], [u16::MAX; 3], [2, 0, 0]] {
-        assert_eq!(addresses(&reply(counts, &listed())), ["127.0.0.2"], "what is there is read");
+        assert_eq!(
+            addresses(&reply(counts, &listed())),
+            ["127.0.0.2"],
+            "what is there is read"
+        );
     }
     let mut questions = reply([1, 0, 0], &listed());
     questions[4..6].copy_from_slice(&[0xff, 0xff]);
@@ -184,7 +188,10 @@ fn r08_records_of_the_wrong_section_are_no_answers() {
     message = reply([0, 0, 1], &listed());
     assert!(addresses(&message).is_empty());
     message[3] |= NXDOMAIN;
-    assert_eq!(match_reply(&message, NAME, Rtype::A, false).expect("it fits").answers, 0);
+    assert_eq!(
+        match_reply(&message, NAME, Rtype::A, false).expect("it fits").answers,
+        0
+    );
 }
 
 #[test]
