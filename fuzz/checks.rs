@@ -170,10 +170,9 @@ pub(crate) fn imported(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Ok(imported) = import("fuzz.conf", &text)
         && imported.lists > 0
+        && let Err(mistakes) = Catalogue::load_text("imported.toml", &imported.toml)
     {
-        if let Err(mistakes) = Catalogue::load_text("imported.toml", &imported.toml) {
-            panic!("{mistakes}\n{}", imported.toml);
-        }
+        panic!("{mistakes}\n{}", imported.toml);
     }
 }
 
