@@ -23,15 +23,14 @@ use crate::verdict::{Advice, Names, Verdict};
 use super::audit;
 use super::changes;
 use super::escape::{is_plain_link, visible};
+use super::found::{self, AllFound};
 use super::part::Part;
 use super::record::{Health, ListRecord, rfc3339};
 use super::sink::{Judged, RunEnd, RunHead, Sink};
 use super::summary::{Summary, Todo, several};
-use found::AllFound;
 use heat::{HeatMaps, Map};
 use target::{TargetPart, class, shown};
 
-mod found;
 mod heat;
 mod target;
 

@@ -163,7 +163,8 @@ impl<W: Write> MarkdownSink<W> {
             return Ok(());
         }
         writeln!(self.out, "\n## Findings\n\n| Target | What | Mend |\n|---|---|---|")?;
-        for noted in &self.summary.findings {
+        let (shown, more) = self.summary.shown_findings();
+        for noted in &shown {
             writeln!(
                 self.out,
                 "| {} | {} | {} |",
@@ -172,9 +173,8 @@ impl<W: Write> MarkdownSink<W> {
                 text(&noted.mend)
             )?;
         }
-        let more = self.summary.findings_all - self.summary.findings.len() as u64;
         if more > 0 {
-            writeln!(self.out, "\nand {more} more")?;
+            writeln!(self.out, "\nand {more} more kinds")?;
         }
         Ok(())
     }

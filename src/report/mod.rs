@@ -6,13 +6,13 @@
 //! ```
 //!
 //! A [`Sink`] is fed [`Sink::begin`], [`Sink::target`] for each closed dossier, and [`Sink::finish`]. It knows no clock, and
-//! its memory does not grow with the targets. Revised dossiers go to JSON lines alone: all others count. Text from the
-//! network is hostile: `escape` is the one place that knows how each format is kept safe from it.
+//! its memory does not grow with the targets. Revised dossiers go to JSON lines alone. `escape` keeps hostile text harmless.
 
 mod audit;
 mod changes;
 mod csv;
 mod escape;
+mod found;
 mod html;
 mod json;
 mod letter;

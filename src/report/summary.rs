@@ -11,6 +11,7 @@ use crate::targets::Kind;
 use crate::verdict::{Verdict, fill_target};
 
 use super::escape::visible;
+use super::found::AllFound;
 use super::sink::Judged;
 
 /// Listed targets that are shown: a screenful.
@@ -41,8 +42,10 @@ pub(super) struct Summary {
     pub(super) rows: Vec<Row>,
     /// The entries of the first target, in full: shown when it is the only one.
     pub(super) entries: Vec<Entry>,
-    /// The first findings above `info`.
+    /// The first findings above `info`: shown one by one where there are no more.
     pub(super) findings: Vec<Noted>,
+    /// All of them by kind: shown where there are more.
+    pub(super) found: AllFound,
     /// All findings above `info`.
     pub(super) findings_all: u64,
     /// By list.
@@ -72,7 +75,7 @@ pub(super) struct Entry {
 }
 
 /// A finding and whose it is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Noted {
     pub(super) target: String,
     pub(super) severity: Severity,
@@ -126,6 +129,7 @@ impl Summary {
         for observed in &dossier.observations {
             self.count(judged, observed.list, &observed.observation);
         }
+        self.found.add(&dossier.target.to_string(), &dossier.findings);
         for finding in dossier
             .findings
             .iter()
@@ -141,6 +145,23 @@ impl Summary {
                 });
             }
         }
+    }
+
+    /// What to show of the findings, and how many are left out: each by itself, or one a kind where they are many.
+    pub(super) fn shown_findings(&mut self) -> (Vec<Noted>, u64) {
+        if self.findings_all <= self.findings.len() as u64 {
+            return (self.findings.clone(), 0);
+        }
+        let kinds = self.found.sorted();
+        let shown = kinds.iter().take(FINDINGS_MAX).map(|found| Noted {
+            target: found.whom(),
+            severity: found.severity,
+            text: found.text.clone(),
+            mend: found.mend.clone(),
+        });
+        let shown: Vec<Noted> = shown.collect();
+        let more = kinds.len() - shown.len();
+        (shown, more as u64)
     }
 
     fn count(&mut self, judged: &Judged<'_>, index: ListIndex, observation: &Observation) {

@@ -213,7 +213,8 @@ impl<W: Write> TableSink<W> {
             return Ok(());
         }
         self.heading("Findings")?;
-        let rows = self.summary.findings.iter().map(|noted| {
+        let (shown, more) = self.summary.shown_findings();
+        let rows = shown.iter().map(|noted| {
             let (word, colour) = match noted.severity {
                 Severity::Error => ("error", Color::Red),
                 Severity::Warning => ("warning", Color::Yellow),
@@ -227,10 +228,9 @@ impl<W: Write> TableSink<W> {
             ]
         });
         let rows: Vec<Vec<Cell>> = rows.collect();
-        let more = self.summary.findings_all - rows.len() as u64;
         self.table(&["TARGET", "SEVERITY", "WHAT", "MEND"], rows)?;
         if more > 0 {
-            writeln!(self.out, " and {more} more")?;
+            writeln!(self.out, " and {more} more kinds")?;
         }
         Ok(())
     }

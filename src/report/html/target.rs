@@ -8,8 +8,8 @@ use crate::dnsxl::{Observation, Tier};
 use crate::dossier::{Dossier, Severity};
 use crate::verdict::Verdict;
 
-use super::found;
 use crate::report::escape::{is_plain_link, visible};
+use crate::report::found;
 use crate::report::record::TargetRecord;
 use crate::report::sink::Judged;
 

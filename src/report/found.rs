@@ -3,7 +3,7 @@
 
 use crate::dossier::{Finding, Severity};
 
-use crate::report::escape::visible;
+use super::escape::visible;
 
 /// Kinds of findings: the stages know fewer.
 const KINDS_MAX: usize = 256;
@@ -24,6 +24,17 @@ pub(super) struct Found {
     pub(super) targets: u64,
     /// The first of them.
     pub(super) examples: Vec<String>,
+}
+
+impl Found {
+    /// Whom it concerns: the first target, and how many more.
+    pub(super) fn whom(&self) -> String {
+        let first = self.examples.first().map_or("", String::as_str);
+        match self.targets {
+            0 | 1 => first.to_owned(),
+            all => format!("{first} and {} more", all - 1),
+        }
+    }
 }
 
 /// All findings above `info`, by kind.
