@@ -1,7 +1,6 @@
 //! Reading lists right: the catalogue, query names, return codes, interpretation, and the health of a list.
 //!
-//! RFC 5782 is the ground; RFC 6471 §3.3 and the operators' refusal codes take precedence over its §6 ("any A record is a
-//! listing"), because parked and list-the-world zones would otherwise list everybody.
+//! RFC 5782 is the ground; RFC 6471 §3.3 and refusal codes come before its §6, or parked zones would list everybody.
 
 mod catalogue;
 mod codes;
@@ -21,6 +20,7 @@ mod near;
 mod observation;
 mod probe;
 mod query;
+mod removal;
 mod resolver;
 mod section;
 mod select;
@@ -45,5 +45,6 @@ pub use near::nearest;
 pub use observation::{Cause, How, Listing, Observation, Reason};
 pub use probe::{Probe, ProbeReply, ProbeRole, canary, code_entries, more_canaries, negative, positive, probes};
 pub use query::{Names, Questions, Subject};
+pub use removal::{fill_target, removal};
 pub use resolver::{Evidence, ResolverVerdict, resolver_verdict};
 pub use select::SelectError;

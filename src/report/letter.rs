@@ -15,9 +15,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::dnsxl::removal;
 use crate::dnsxl::{Observation, Role, Tier};
 use crate::stages::{Finding, Severity};
-use crate::verdict::removal;
 
 use super::escape::visible;
 use super::sink::Judged;
@@ -128,8 +128,8 @@ impl Letter {
         }
     }
 
-    /// Adds what is known of an address or a name. Findings through the name `domain` are left to that name's own dossier.
-    pub fn add(&mut self, judged: &Judged<'_>, domain: Option<&str>) {
+    /// Adds what is known of an address or a name. Findings through one of `told` are left to that one's own dossier.
+    pub fn add(&mut self, judged: &Judged<'_>, told: &[String]) {
         if let Some(space) = judged.dossier.special_use {
             let text = format!(
                 "{} is {space} space: nobody outside can be asked about it",
@@ -146,9 +146,11 @@ impl Letter {
             }
         }
         for finding in &judged.dossier.findings {
-            let is_own = finding.via.is_none() || finding.stage == "lists";
-            let elsewhere = finding.via.as_deref() == domain;
-            if is_own && !(elsewhere && finding.via.is_some()) {
+            let is_own = match &finding.via {
+                Some(via) => finding.stage == "lists" && !told.contains(via),
+                None => true,
+            };
+            if is_own {
                 self.finding(finding);
             }
         }

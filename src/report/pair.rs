@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use crate::dnsxl::Observation;
+use crate::dnsxl::fill_target;
 use crate::dossier::Observed;
-use crate::verdict::fill_target;
 
 use super::sink::Judged;
 

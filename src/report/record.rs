@@ -11,9 +11,9 @@ use std::net::Ipv4Addr;
 use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::dnsxl::fill_target;
 use crate::dnsxl::{Catalogue, Observation};
 use crate::dossier::{Difference, Dossier, Observed};
-use crate::verdict::fill_target;
 
 use super::escape::SafeJson;
 use super::sink::Judged;

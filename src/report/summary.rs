@@ -5,10 +5,11 @@
 //! findings, and for each list the first [`FIRST_MAX`] listed targets with their removal pages. The text in it is already safe
 //! to show (see `escape`); a format adds its own escaping on top.
 
+use crate::dnsxl::fill_target;
 use crate::dnsxl::{Catalogue, Cause, ListIndex, Observation, Role, Tier, Use};
 use crate::dossier::Severity;
 use crate::targets::Kind;
-use crate::verdict::{Verdict, fill_target};
+use crate::verdict::Verdict;
 
 use super::escape::visible;
 use super::found::AllFound;

@@ -19,8 +19,8 @@ use crate::clock::{Instant, Span};
 use crate::dossier::{STAGES_CANCELLED, is_explained};
 use crate::engine::{Engine, RouteOptions};
 use crate::exchange::{LookupFuture, Outcome, Resolver, Upstream};
-use crate::stages::{Explained, Finding, Stage, StageOptions, Stages, explain};
-use crate::targets::special_use;
+use crate::stages::{Explained, Finding, Stage, StageOptions, Stages, explain, related};
+use crate::targets::{Kind, Target, special_use};
 use crate::wire::{Name, Rtype};
 
 use super::driver::Driver;
@@ -93,12 +93,14 @@ pub(super) struct Explainer {
     options: Rc<StageOptions>,
     lookups: Rc<Lookups>,
     ways: Ways,
-    tasks: Tasks<(u32, u8), Explained>,
+    tasks: Tasks<(u32, u8), (Target, Explained)>,
     tiles: BTreeMap<u32, Explaining>,
     /// The next target to begin with: tile and offset.
     cursor: (u32, usize),
     driver: Option<Driver>,
     stopped: bool,
+    /// Names that targets were found to be related to, by tile and offset, until somebody takes them.
+    found: Vec<((u32, u8), Vec<Target>)>,
 }
 
 impl Explainer {
@@ -113,6 +115,7 @@ impl Explainer {
             cursor: (0, 0),
             driver: None,
             stopped: false,
+            found: Vec::new(),
         }
     }
 
@@ -146,8 +149,12 @@ impl Explainer {
         let _guard = sockets.as_ref().map(Handle::enter);
         for _ in 0..ROUNDS_MAX {
             self.begin(now, window);
-            let tiles = &mut self.tiles;
-            let polled = self.tasks.poll(|(tile, offset), explained| {
+            let (tiles, found, options) = (&mut self.tiles, &mut self.found, &self.options);
+            let polled = self.tasks.poll(|(tile, offset), (target, explained)| {
+                if options.related {
+                    let names = related(&target, &explained);
+                    found.extend((!names.is_empty()).then_some(((tile, offset), names)));
+                }
                 let tile = tiles
                     .get_mut(&tile)
                     .expect("a tile is held while its targets are explained");
@@ -192,7 +199,10 @@ impl Explainer {
                 until: now + PATIENCE,
             };
             let (which, options) = (self.which, Rc::clone(&self.options));
-            let work = async move { explain(&patient, &target, which, &options).await };
+            let work = async move {
+                let explained = explain(&patient, &target, which, &options).await;
+                (target, explained)
+            };
             self.tasks.start((number, offset as u8), Box::pin(work)); // a tile has 256 targets at most
         }
     }
@@ -201,6 +211,32 @@ impl Explainer {
     pub(super) fn take(&mut self, now: Instant, number: u32, outcome: &Outcome) {
         self.lookups.set_now(now);
         self.lookups.take(number, outcome);
+    }
+
+    /// Kinds of names that targets of these kinds may be found to be related to.
+    pub(super) fn related_kinds(&self, kinds: &[Kind]) -> Vec<Kind> {
+        let looked_at = |stages: &[Stage]| self.options.related && stages.iter().any(|stage| self.which.has(*stage));
+        let mut related = Vec::new();
+        if kinds.iter().any(|kind| *kind != Kind::Domain) && looked_at(&[Stage::Rdns, Stage::Mx]) {
+            related.push(Kind::Domain);
+        }
+        if kinds.contains(&Kind::Domain) && looked_at(&[Stage::Mx]) {
+            related.extend([Kind::Ip4, Kind::Ip6]);
+        }
+        related
+    }
+
+    /// The names that targets were found to be related to since the last call.
+    pub(super) fn take_found(&mut self) -> Vec<((u32, u8), Vec<Target>)> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Adds to what was found of a target.
+    pub(super) fn add(&mut self, (tile, offset): (u32, u8), findings: Vec<Finding>) {
+        let tile = self.tiles.get_mut(&tile);
+        if let Some(Some((_, all))) = tile.and_then(|tile| tile.explained.get_mut(usize::from(offset))) {
+            all.extend(findings);
+        }
     }
 
     /// Whether there is something to be done at once.
@@ -255,7 +291,7 @@ pub(super) fn is_told((_, findings): &Explained) -> bool {
     is_explained(findings)
 }
 
-fn cancelled() -> Finding {
+pub(super) fn cancelled() -> Finding {
     let text = "the run was stopped before the target's own records were looked at";
     Finding::info("stages", STAGES_CANCELLED, text).mend("scan it again")
 }

@@ -54,7 +54,7 @@ impl<N: Network> Worker<'_, N> {
         let tries = 1 + u64::from(self.options.retries);
         for index in (0..self.lanes.len() as u16).map(LaneIndex) {
             let lane = &self.lanes[usize::from(index.0)];
-            if lane.standing != Standing::Good {
+            if lane.standing != Standing::Good || lane.related {
                 continue;
             }
             if self.options.prune {
@@ -82,7 +82,8 @@ impl<N: Network> Worker<'_, N> {
             }
         }
         // Without a single list that is asked, tiles still have to be opened and reported.
-        let asks = |lane: &Lane| !matches!(lane.standing, Standing::GivenUp(_) | Standing::Spare);
+        self.ask_related(now);
+        let asks = |lane: &Lane| !lane.related && !matches!(lane.standing, Standing::GivenUp(_) | Standing::Spare);
         if !self.lanes.iter().any(asks) {
             while self.open_next() {}
         }

@@ -179,7 +179,7 @@ impl<N: Network> Worker<'_, N> {
 
     /// When every lane has been examined: are the lists broken, or is it what they are asked through?
     pub(super) fn judge_resolvers(&mut self) {
-        let unexamined = |lane: &Lane| lane.standing == Standing::New || lane.evidence.is_none();
+        let unexamined = |lane: &Lane| !lane.related && (lane.standing == Standing::New || lane.evidence.is_none());
         if self
             .lanes
             .iter()
@@ -190,7 +190,7 @@ impl<N: Network> Worker<'_, N> {
         let evidence: Vec<_> = self
             .lanes
             .iter()
-            .filter(|lane| !lane.routed)
+            .filter(|lane| !lane.routed && !lane.related)
             .filter_map(|lane| lane.evidence.clone())
             .collect();
         let verdict = resolver_verdict(&evidence);
@@ -226,6 +226,7 @@ impl<N: Network> Worker<'_, N> {
     pub(super) fn control_lanes(&mut self, now: Instant) {
         let waiting = self.window.oldest_is_settled();
         let oldest = self.window.first();
+        let related_waits = waiting && self.explainer.is_explained(oldest);
         for index in (0..self.lanes.len() as u16).map(LaneIndex) {
             let lane = &self.lanes[usize::from(index.0)];
             if self.engine.free() < PROBES_MAX {
@@ -236,6 +237,7 @@ impl<N: Network> Worker<'_, N> {
                 Standing::New if self.engine.has_servers(lane.route) => self.examine(now, index),
                 Standing::New if lane.direct => self.seek(now, index),
                 Standing::Suspended(until) if until <= now => self.examine(now, index),
+                Standing::Good if self.related.is_due(index, lane) && related_waits => self.control(now, index),
                 Standing::Good if lane.control.is_none() && lane.provisional > 0 => {
                     let due = lane.answers >= CONTROL_ANSWERS
                         || lane.failures >= FAILURES_TO_CONTROL
@@ -269,6 +271,7 @@ impl<N: Network> Worker<'_, N> {
         lane.questions.clear();
         lane.round += 1;
         (lane.answers, lane.failures, lane.listings) = (0, 0, 0);
+        self.related.cover(index);
         let (plan, list, kind) = (self.plan, lane.list, lane.kind);
         // Where nobody was heard from, silence is what is to be confirmed, by any way.
         let ways: Vec<Option<Upstream>> = match lane.heard.is_empty() {
@@ -326,13 +329,18 @@ impl<N: Network> Worker<'_, N> {
     /// asked once more: a list that works may know.
     fn confirm(&mut self, index: LaneIndex, control: Control) {
         let Worker {
-            lanes, window, plan, ..
+            lanes,
+            window,
+            plan,
+            related,
+            ..
         } = self;
         let lane = &mut lanes[usize::from(index.0)];
         let chance = match self.stopping {
             None => SecondChance::Give,
             Some(_) => SecondChance::Refuse,
         };
+        related.confirm(index);
         lane.provisional = 0;
         for (number, tile) in window.open_of(lane.kind) {
             for epoch in [Epoch::Even, Epoch::Odd] {
@@ -354,6 +362,7 @@ impl<N: Network> Worker<'_, N> {
     /// What a lane said since its last good control is taken back, and what its parts learnt from it.
     fn revoke(&mut self, index: LaneIndex) {
         let plan = self.plan;
+        self.related.revoke(index);
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.provisional = 0;
         let (column, kind) = (lane.column, lane.kind);

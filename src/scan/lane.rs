@@ -66,6 +66,8 @@ pub(super) struct Lane {
     pub(super) routed: bool,
     /// The list's own servers are asked: they must speak for the zone.
     pub(super) direct: bool,
+    /// No target of the run is of its kind: it is asked about related names alone, and counts for nothing else.
+    pub(super) related: bool,
     /// What is known for pruning, where that is wanted and possible.
     pub(super) prune: Option<Pruning>,
     pub(super) standing: Standing,
@@ -121,6 +123,7 @@ impl Lane {
             route,
             routed,
             direct: false,
+            related: false,
             prune: None,
             standing: Standing::New,
             cursor: (0, 0),

@@ -26,6 +26,7 @@ mod lookups;
 mod network;
 mod prune;
 mod pump;
+mod related;
 mod resolvers;
 mod run;
 mod spread;

@@ -23,6 +23,7 @@ use super::direct::Direct;
 use super::explain::{Explainer, open_ways};
 use super::lane::{Lane, Standing};
 use super::network::Network;
+use super::related::Related;
 use super::resolvers::{Check, Checked, Doors, Server, ServerKind};
 use super::ticket::LaneIndex;
 use super::window::Window;
@@ -368,6 +369,7 @@ impl Scan<'_> {
             rng,
             window: Window::new(self.plan),
             explainer: Explainer::new(self.options.stages, &self.options.stage_options),
+            related: Related::default(),
             lanes: Vec::new(),
             lanes_of: vec![Default::default(); self.plan.columns.len()],
             checks: Vec::new(),
@@ -495,6 +497,9 @@ impl Scan<'_> {
             });
             worker.direct = Some(Direct::new(way, self.options.window_max));
         }
+        let mut all_kinds = kinds.to_vec();
+        let related = worker.explainer.related_kinds(kinds);
+        all_kinds.extend(related.into_iter().filter(|kind| !kinds.contains(kind)));
         let mut paces = std::collections::BTreeMap::new();
         for (column, list) in self.plan.columns.iter().enumerate() {
             let Ok(questions) = &list.questions else { continue };
@@ -523,7 +528,7 @@ impl Scan<'_> {
                     pace,
                 }),
             };
-            for &kind in kinds {
+            for &kind in &all_kinds {
                 let treatment = self.plan.treatment(column, kind);
                 if !matches!(treatment, Treatment::Ask | Treatment::Fold(_)) {
                     continue;
@@ -531,7 +536,8 @@ impl Scan<'_> {
                 let index = LaneIndex(worker.lanes.len() as u16); // three a list at most
                 let mut lane = Lane::new(list.list, column, kind, route, is_routed || direct);
                 lane.direct = direct;
-                if matches!(treatment, Treatment::Fold(_)) {
+                lane.related = !kinds.contains(&kind);
+                if lane.related || matches!(treatment, Treatment::Fold(_)) {
                     lane.standing = Standing::Spare;
                 } else if self.options.skip_health && !direct {
                     lane.standing = Standing::Good;
@@ -566,8 +572,10 @@ impl Scan<'_> {
             .zip(&worker.counts)
             .enumerate()
             .map(|(column, (list, counted))| {
-                let mut lanes = worker.lanes.iter().filter(|lane| lane.column == column);
-                let route = lanes.clone().next().map(|lane| lane.route);
+                let all = worker.lanes.iter().filter(|lane| lane.column == column);
+                let route = all.clone().next().map(|lane| lane.route);
+                let asked: u64 = all.clone().map(|lane| lane.asked).sum();
+                let lanes = all.filter(|lane| !lane.related);
                 let examined = lanes.clone().any(|lane| lane.evidence.is_some());
                 ListReport {
                     list: list.list,
@@ -587,9 +595,9 @@ impl Scan<'_> {
                     },
                     fault: lanes.clone().find_map(|lane| lane.fault.clone()),
                     packets: route
-                        .filter(|_| examined || self.options.skip_health)
+                        .filter(|_| asked > 0 || examined || self.options.skip_health)
                         .map_or(0, |route| worker.engine.route_counters(route).packets),
-                    asked: lanes.by_ref().map(|lane| lane.asked).sum(),
+                    asked,
                     listed: counted.listed,
                     not_listed: counted.not_listed,
                     unknown: counted.unknown,

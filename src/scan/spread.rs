@@ -107,7 +107,7 @@ impl<N: Network> Worker<'_, N> {
     }
 
     /// A spare lane is needed after all.
-    fn wake(&mut self, index: LaneIndex) {
+    pub(super) fn wake(&mut self, index: LaneIndex) {
         let lane = &mut self.lanes[usize::from(index.0)];
         if lane.standing == Standing::Spare {
             self.stirred = true;
@@ -176,6 +176,9 @@ impl<N: Network> Worker<'_, N> {
         let plan = self.plan;
         let lane = &self.lanes[usize::from(index.0)];
         let kind = lane.kind;
+        if lane.related {
+            return; // related names are asked of whole lists alone
+        }
         for &part in plan.parts(lane.column, kind) {
             let part = self.lanes_of[part][kind as usize].expect("what is folded can be asked too");
             self.wake(part);

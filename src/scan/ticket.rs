@@ -33,6 +33,8 @@ pub(super) enum Purpose {
     Server { cut: u16, number: u8 },
     /// A question by which a server shows whether it may be pruned.
     Proof { lane: LaneIndex, number: u8 },
+    /// A related name on a list, by its number.
+    Related { lane: LaneIndex, number: u32 },
     /// The parent of the addresses of a tile from an offset on.
     Parent { lane: LaneIndex, tile: u32, offset: u8 },
 }
@@ -61,6 +63,7 @@ impl Purpose {
             Purpose::Server { cut, number } => pack(5, cut, 0, number, 0),
             Purpose::Proof { lane, number } => pack(6, lane.0, 0, number, 0),
             Purpose::Parent { lane, tile, offset } => pack(7, lane.0, tile, offset, 0),
+            Purpose::Related { lane, number } => pack(8, lane.0, number, 0, 0),
         }
     }
 
@@ -71,6 +74,7 @@ impl Purpose {
             | Purpose::Text { lane, .. }
             | Purpose::Probe { lane, .. }
             | Purpose::Proof { lane, .. }
+            | Purpose::Related { lane, .. }
             | Purpose::Parent { lane, .. } => Some(lane),
             Purpose::Check { .. } | Purpose::Lookup { .. } | Purpose::Server { .. } => None,
         }
@@ -109,6 +113,7 @@ impl Purpose {
                 number: low,
             },
             6 => Purpose::Proof { lane, number: low },
+            8 => Purpose::Related { lane, number: middle },
             _ => Purpose::Parent {
                 lane,
                 tile: middle,
@@ -147,6 +152,7 @@ mod tests {
             Purpose::Lookup { number: u32::MAX },
             Purpose::Server { cut: 9, number: 26 },
             Purpose::Proof { lane, number: 3 },
+            Purpose::Related { lane, number: u32::MAX },
             Purpose::Parent {
                 lane,
                 tile: u32::MAX,

@@ -23,6 +23,7 @@ use super::explain::Explainer;
 use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::pump;
+use super::related::Related;
 use super::resolvers::Check;
 use super::run::{Order, Progress, Receiver, ScanOptions, Snapshot, Stop, StopReason, Trouble};
 use super::ticket::{LaneIndex, Purpose};
@@ -49,6 +50,7 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) rng: StdRng,
     pub(super) window: Window<'a>,
     pub(super) explainer: Explainer,
+    pub(super) related: Related,
     pub(super) lanes: Vec<Lane>,
     /// The lanes of each column by kind.
     pub(super) lanes_of: Vec<[Option<LaneIndex>; Kind::ALL.len()]>,
@@ -104,6 +106,7 @@ impl<'a, N: Network> Worker<'a, N> {
             self.control_lanes(now);
             self.fill(now);
             self.explainer.advance(now, &mut self.engine, &mut self.window);
+            self.note_related();
             self.hand_out(now, receiver)?;
             self.journal_due = self.journal.turn(now);
             if self.window.is_finished() {
@@ -116,7 +119,7 @@ impl<'a, N: Network> Worker<'a, N> {
             // come, and be followed by queries, one by one. (Replies that were followed by none may have stirred something.)
             let gathers = self.network.gathers();
             let few = gathers && sent > 0 && sent <= received && received < GATHER_BELOW;
-            let stirred = std::mem::take(&mut self.stirred);
+            let stirred = std::mem::take(&mut self.stirred) || self.is_related_due();
             if (few || received + sent == 0) && !self.explainer.is_busy() && !stirred {
                 self.wait();
                 if gathers {
@@ -190,6 +193,7 @@ impl<'a, N: Network> Worker<'a, N> {
             Purpose::Server { cut, number } => self.take_server(now, usize::from(cut), number, outcome),
             Purpose::Proof { lane, number } => self.take_proof(lane, number, outcome),
             Purpose::Parent { lane, tile, offset } => self.take_parent(lane, (tile, offset), outcome),
+            Purpose::Related { lane, number } => self.take_related(lane, number, outcome),
         }
     }
 
@@ -339,7 +343,7 @@ impl<'a, N: Network> Worker<'a, N> {
 
     /// Hands out complete tiles: as they close, and in input order. What the journal had whole does not wait for anything.
     fn hand_out(&mut self, now: Instant, receiver: &mut dyn Receiver) -> io::Result<()> {
-        let unjudged = |lane: &Lane| !matches!(lane.standing, Standing::GivenUp(_) | Standing::Spare);
+        let unjudged = |lane: &Lane| !lane.related && !matches!(lane.standing, Standing::GivenUp(_) | Standing::Spare);
         let waits = !self.judged && !self.options.skip_health && self.lanes.iter().any(unjudged);
         let plan = self.plan;
         let counts = &mut self.counts;
@@ -350,6 +354,11 @@ impl<'a, N: Network> Worker<'a, N> {
             if open.done || !open.tile.is_complete() || waits && !open.kept || !self.explainer.is_explained(number) {
                 continue;
             }
+            if !self.related.is_settled(number) {
+                continue;
+            }
+            self.related
+                .conclude(number, (plan.catalogue, &self.lanes), &mut self.explainer);
             open.done = true;
             for offset in 0..open.chunk.len() {
                 let explained = self.explainer.explained(open, offset, !ordered);
@@ -427,6 +436,7 @@ impl<'a, N: Network> Worker<'a, N> {
     fn stop(&mut self, now: Instant) {
         self.window.close();
         self.explainer.stop();
+        self.related.stop();
         self.engine.cancel_all(now);
         while let Some(outcome) = self.engine.poll_outcome() {
             self.take(now, &outcome);
@@ -461,7 +471,8 @@ impl<'a, N: Network> Worker<'a, N> {
         let elapsed = now.since(self.started).as_secs_f64();
         let targets = self.plan.targets.len().max(1) as f64;
         let (mut sum, mut slowest) = (0.0, None);
-        for lane in &self.lanes {
+        let lanes = self.lanes.iter().filter(|lane| !lane.related);
+        for lane in lanes.clone() {
             // What stands before the cursor was handed to the engine, which may hold it back for a long time.
             let held = (f64::from(lane.in_flight) + lane.again.len() as f64) / targets;
             let asked = (self.window.share_before(lane.cursor) - held).max(0.0);
@@ -481,7 +492,7 @@ impl<'a, N: Network> Worker<'a, N> {
         }
         let left = slowest.filter(|(seconds, _)| seconds.is_finite());
         (
-            sum / self.lanes.len().max(1) as f64,
+            sum / lanes.count().max(1) as f64,
             left.map(|(seconds, _)| Span::from_millis((seconds * 1e3) as u64)),
             slowest.map(|(_, list)| list),
         )

@@ -20,6 +20,7 @@ mod finding;
 pub mod mx;
 pub mod policies;
 pub mod rdns;
+mod related;
 mod run;
 pub mod smtp;
 pub mod spf;
@@ -29,4 +30,5 @@ mod testing;
 
 pub use domain::{registrable, registrable_registry};
 pub use finding::{Finding, Severity};
+pub use related::{RELATED_MAX, related};
 pub use run::{Explained, Stage, StageOptions, Stages, UnknownStage, explain};

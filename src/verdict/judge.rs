@@ -14,9 +14,8 @@
 //!   else `unknown`. The second condition is the guard against the classic false clean: one refused tier-A list among a
 //!   hundred small ones hardly moves the confidence, yet large receivers reject by that one list.
 
-use crate::dnsxl::{Catalogue, ListIndex, Observation, Role, Tier};
+use crate::dnsxl::{Catalogue, ListIndex, Observation, Role, Tier, fill_target};
 use crate::dossier::Dossier;
-use crate::targets::Target;
 
 /// The least confidence with which a target is called clean: the default coverage that a run must reach, for one target.
 pub const CLEAN_CONFIDENCE_MIN: f64 = 0.9;
@@ -273,22 +272,6 @@ impl Weighed {
     }
 }
 
-/// Fills `{target}` in a page's address. Whatever is not plain in a URL is percent-encoded (RFC 3986 §2.1), so that a
-/// target can end neither the query nor the attribute it stands in.
-pub fn fill_target(page: &str, target: &Target) -> String {
-    if !page.contains("{target}") {
-        return page.to_owned();
-    }
-    let mut filled = String::new();
-    for octet in target.to_string().bytes() {
-        match octet {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => filled.push(octet.into()),
-            _ => filled.push_str(&format!("%{octet:02X}")),
-        }
-    }
-    page.replace("{target}", &filled)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample;
@@ -435,18 +418,6 @@ mod tests {
         let judgement = judged(&dossier);
         assert_eq!(judgement.verdict, Verdict::Unknown);
         assert!(near(judgement.confidence, 0.3 / 0.9));
-    }
-
-    #[test]
-    fn targets_are_encoded_in_pages() {
-        let target = sample::target("2001:db8::1");
-        assert_eq!(
-            fill_target("https://x.example/{target}", &target),
-            "https://x.example/2001:db8::1"
-        );
-        assert_eq!(fill_target("https://x.example/", &target), "https://x.example/");
-        let odd = Target::Domain(crate::targets::Domain::new("a\"b&c.example").expect("labels may hold any octet"));
-        assert_eq!(fill_target("{target}", &odd), "a%22b%26c.example");
     }
 
     #[test]

@@ -10,7 +10,6 @@
 //! Pure functions of values: nothing here asks, writes or knows the time. Unknown never counts as clean: a target is
 //! clean only when enough was learnt of it, and a run succeeds only when enough was learnt of all targets.
 
-mod advice;
 mod audit;
 mod judge;
 mod names;
@@ -18,8 +17,7 @@ mod names;
 pub(crate) mod sample;
 mod tally;
 
-pub use advice::removal;
 pub use audit::{Advice, Audit, Audited, BlockDensity, Density, History, Neighbour, Neighbours, Origin, Run};
-pub use judge::{CLEAN_CONFIDENCE_MIN, Ground, Judge, Judgement, Verdict, Weights, fill_target};
+pub use judge::{CLEAN_CONFIDENCE_MIN, Ground, Judge, Judgement, Verdict, Weights};
 pub use names::{NamedDomain, Names};
 pub use tally::{ExitStatus, NagiosStatus, Tallied, Tally};

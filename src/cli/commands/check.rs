@@ -267,6 +267,7 @@ fn write(
     let judge = Judge::new(catalogue, Weights::default());
     let domain = survey.domain.as_ref().map(ToString::to_string);
     let mut letter = Letter::new(&subject.to_string(), &survey.about(subject));
+    let told: Vec<String> = dossiers.iter().map(|dossier| dossier.target.to_string()).collect();
     let mut records: Vec<Value> = Vec::new();
     for finding in &survey.findings {
         letter.finding(finding);
@@ -281,7 +282,7 @@ fn write(
         records.push(serde_json::to_value(TargetRecord(judged))?);
         let is_host = matches!(&dossier.target, Target::Domain(name) if domain.as_deref() != Some(name.as_str()));
         match is_host {
-            false => letter.add(&judged, domain.as_deref()),
+            false => letter.add(&judged, &told),
             true => {
                 // The host's own name: lists know it. Policies are the domain's.
                 let bare = Dossier {
@@ -293,7 +294,7 @@ fn write(
                     dossier: &bare,
                     ..judged
                 };
-                letter.add(&judged, None);
+                letter.add(&judged, &told);
             }
         }
     }
