@@ -213,8 +213,16 @@ impl Letter {
                 Observation::NotAsked(_) => {}
                 Observation::Listed(listing) => {
                     let operator = judged.catalogue.operator(list.operator);
-                    let what = [listing.meanings.join("; "), listing.reason.clone().unwrap_or_default()];
-                    let what: Vec<String> = what.into_iter().filter(|text| !text.is_empty()).collect();
+                    let (meaning, reason) = (
+                        listing.meanings.join("; "),
+                        listing.reason.as_deref().unwrap_or_default(),
+                    );
+                    // Many reasons begin with the meaning: once is enough.
+                    let what = match reason.contains(&meaning) {
+                        true => vec![reason],
+                        false => vec![meaning.as_str(), reason],
+                    };
+                    let what: Vec<&str> = what.into_iter().filter(|text| !text.is_empty()).collect();
                     let on = format!("{target} is on {} of {}", list.id, operator.name);
                     let why = match what.is_empty() {
                         true => String::new(),
