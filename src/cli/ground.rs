@@ -56,6 +56,8 @@ impl Lists {
 pub(crate) struct Ground {
     pub(crate) catalogue: Catalogue,
     pub(crate) targets: TargetSet,
+    /// Of all targets, those of other shares too.
+    pub(crate) fingerprint: String,
     pub(crate) selected: Vec<ListIndex>,
     pub(crate) keys: Keys,
     /// Lists that are evaluated from data on disk.
@@ -72,6 +74,7 @@ impl Ground {
         quiet: bool,
     ) -> anyhow::Result<Ground> {
         let targets = targets(targets_typed)?;
+        let fingerprint = targets.fingerprint();
         let targets = match savings.shard {
             Some(shard) => targets.shard(shard.number, shard.of),
             None => targets,
@@ -85,6 +88,7 @@ impl Ground {
         Ok(Ground {
             catalogue,
             targets,
+            fingerprint,
             selected,
             keys,
             local,

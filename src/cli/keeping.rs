@@ -100,7 +100,12 @@ impl Keeping {
     ///
     /// # Errors
     /// If `--resume` or `--diff` cannot be done; everything else is said and left.
-    pub(crate) fn open(args: &ScanArgs, plan: &Plan<'_>, options: &ScanOptions, quiet: bool) -> anyhow::Result<Kept> {
+    pub(crate) fn open(
+        (args, targets): (&ScanArgs, &str),
+        plan: &Plan<'_>,
+        options: &ScanOptions,
+        quiet: bool,
+    ) -> anyhow::Result<Kept> {
         let wanted = args.keep.resume || args.keep.diff.is_some();
         let rehearsal = is_rehearsal(&args.lab);
         let named = args.keep.db.db.is_some();
@@ -124,7 +129,7 @@ impl Keeping {
             }
         };
         let keeping = Keeping::nothing();
-        let facts = plan_facts(args, plan, options);
+        let facts = plan_facts((args, targets), plan, options);
         match keeping.try_open(&path, (args, &facts), (plan, options)) {
             Ok(kept) => Ok(kept),
             Err(error) if wanted => Err(error),
@@ -313,9 +318,8 @@ fn difference(store: &Store, run: &StoredRun) -> Result<Option<Difference>, Stor
 
 /// The last run before another over the same targets that ended in order.
 pub(crate) fn before(store: &Store, run: &StoredRun) -> Result<Option<StoredRun>, StoreError> {
-    let targets = run.plan.get("targets").map_or("", String::as_str);
     let mut id = run.id;
-    while let Some(found) = store.last_run_of(targets, Some(id))? {
+    while let Some(found) = store.last_run_of(&run.plan, Some(id))? {
         if found.ended.is_some() {
             return Ok(Some(found));
         }
@@ -329,8 +333,7 @@ pub(crate) fn before(store: &Store, run: &StoredRun) -> Result<Option<StoredRun>
 /// # Errors
 /// If the run that there is has another plan: it says what changed.
 fn find(store: &Store, facts: &PlanFacts) -> anyhow::Result<Option<StoredRun>> {
-    let targets = facts.get("targets").map_or("", String::as_str);
-    let found = match store.last_run_of(targets, None)? {
+    let found = match store.last_run_of(facts, None)? {
         Some(run) => run,
         None => match store.last_run()?.filter(|run| !run.whole) {
             Some(run) if !RunLock::is_held(store.path(), run.id) => run,
@@ -384,7 +387,7 @@ fn told(found: &StoredRun, (word, before, after): &(String, String, String)) -> 
 }
 
 /// Everything that a run must have in common with one that goes on with it. Paths, pace and outputs are not in it.
-fn plan_facts(args: &ScanArgs, plan: &Plan<'_>, options: &ScanOptions) -> PlanFacts {
+fn plan_facts((args, targets): (&ScanArgs, &str), plan: &Plan<'_>, options: &ScanOptions) -> PlanFacts {
     let list = |index: ListIndex| plan.catalogue.list(index).id.as_str();
     let lists = plan.columns.iter().map(|column| match &column.questions {
         Ok(_) => list(column.list).to_owned(),
@@ -393,8 +396,14 @@ fn plan_facts(args: &ScanArgs, plan: &Plan<'_>, options: &ScanOptions) -> PlanFa
     let stages = Stage::ALL.iter().filter(|stage| options.stages.has(**stage));
     let mut selectors = options.stage_options.dkim_selectors.clone();
     selectors.sort();
+    let shard = args.savings.shard.map(|shard| format!("{}/{}", shard.number, shard.of));
+    let mut local: Vec<&str> = args.savings.zone_data.iter().map(|data| data.list.as_str()).collect();
+    local.sort_unstable();
     let facts = [
-        ("targets", plan.targets.fingerprint()),
+        ("targets", targets.to_owned()),
+        ("shard", shard.unwrap_or_default()),
+        ("folding", if args.savings.no_fold { "none" } else { "" }.to_owned()),
+        ("zone data", local.join(" ")),
         ("lists", lists.collect::<Vec<_>>().join(" ")),
         ("catalogue", plan.catalogue.hash().to_owned()),
         (

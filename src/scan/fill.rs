@@ -14,7 +14,7 @@ use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
 use super::window::Half;
-use super::worker::{NAMES_MAX, Worker, restore};
+use super::worker::{NAMES_MAX, Worker, recall, restore};
 
 impl<N: Network> Worker<'_, N> {
     /// Settles a pair by how its lane stands now, and with it the pairs that waited for its answer.
@@ -90,11 +90,13 @@ impl<N: Network> Worker<'_, N> {
     }
 
     fn open_next(&mut self) -> bool {
-        let (lanes, journal) = (&self.lanes, &mut self.journal);
+        let lanes = &self.lanes;
         let number = self.window.end();
-        let mut recalled = Vec::new();
+        let recalled = match self.window.has_room() {
+            true => recall(self.journal, self.plan, number).unwrap_or_default(),
+            false => return false,
+        };
         let opened = self.window.open_next(self.plan, |kind, tile| {
-            recalled = journal.recall(number).unwrap_or_default();
             restore(tile, &recalled);
             for lane in lanes.iter().filter(|lane| lane.kind == kind) {
                 if let Standing::GivenUp(cause) = lane.standing {

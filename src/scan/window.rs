@@ -113,10 +113,15 @@ impl<'a> Window<'a> {
         self.closed = true;
     }
 
+    /// Whether a tile can be opened now.
+    pub(super) fn has_room(&self) -> bool {
+        !self.all_opened() && self.tiles.len() < TILES_MAX
+    }
+
     /// Opens the next tile, if there is one and the window has room. Pairs that are not to be asked, and those of data at
     /// hand, are settled; what else can be settled at once is `prepare`'s to do.
     pub(super) fn open_next(&mut self, plan: &Plan<'a>, prepare: impl FnOnce(Kind, &mut Tile)) -> bool {
-        if self.all_opened() || self.tiles.len() == TILES_MAX {
+        if !self.has_room() {
             return false;
         }
         let Some(chunk) = plan.targets.chunk(u64::from(self.end())) else {

@@ -395,7 +395,7 @@ impl<'a, N: Network> Worker<'a, N> {
             let Some(chunk) = self.plan.targets.chunk(u64::from(number)) else {
                 break;
             };
-            let Some(dossiers) = self.journal.recall(number) else {
+            let Some(dossiers) = recall(self.journal, self.plan, number) else {
                 self.unreached += chunk.len() as u64;
                 let special = chunk.iter().map(|target| special_use(&target).is_some());
                 count_unopened(&mut self.counts, self.plan, chunk.kind(), special);
@@ -577,6 +577,17 @@ fn count(counts: &mut [Counted], dossier: &Dossier) -> bool {
         }
     }
     listed
+}
+
+/// What an earlier part of the run learnt of a tile. Of other targets than the tile's, nothing is believed.
+pub(super) fn recall(journal: &mut dyn Journal, plan: &Plan<'_>, number: u32) -> Option<Vec<Dossier>> {
+    let dossiers = journal.recall(number)?;
+    let chunk = plan.targets.chunk(u64::from(number))?;
+    let same = dossiers
+        .iter()
+        .map(|dossier| &dossier.target)
+        .eq(chunk.iter().collect::<Vec<_>>().iter());
+    same.then_some(dossiers)
 }
 
 /// Settles what is known of a tile from an earlier part of the run.

@@ -1,8 +1,8 @@
 //! Another database's runs into this one: the shards of a run, each made on its own machine, become one run.
 //!
-//! Runs belong together if everything about their plans is the same but the word `shard`. The tiles of a shard keep the
-//! numbers that they have in the whole, so that the merged run has them in input order. What a run here has already is
-//! not taken again.
+//! Runs belong together if everything about their plans is the same but the word `shard`. Share I of N has every N-th tile
+//! from the I-th on, so that each finds its number in the whole, and the merged run is in input order. What a run here has
+//! already is not taken again.
 
 use std::path::Path;
 
@@ -51,7 +51,10 @@ impl Store {
 
     fn import_run(&mut self, other: &Store, run: &StoredRun) -> Result<Imported, StoreError> {
         let mut plan = run.plan.clone();
-        plan.remove(SHARD);
+        let (first, of) = match plan.remove(SHARD) {
+            Some(shard) => share(&shard).ok_or_else(|| StoreError::damaged(other.path(), format!("shard {shard}")))?,
+            None => (0, 1),
+        };
         let catalogue = other.catalogue_of(run.id)?;
         let lists: Vec<_> = catalogue.indexed().map(|(index, _)| index).collect();
         let found = self.merged_run(&plan, run)?;
@@ -82,14 +85,15 @@ impl Store {
         let mut behind = -1;
         while let Some(tile) = other.next_tile(run.id, behind)? {
             behind = tile.number;
-            if self.has_tile(into, tile.number)? {
+            let number = tile.number.saturating_mul(of).saturating_add(first);
+            if self.has_tile(into, number)? {
                 known += 1;
                 continue;
             }
             let dossiers = other.dossiers_of(run.id, &tile, &lists)?;
             targets += dossiers.len() as u64;
             dossiers.iter().for_each(|dossier| encoder.add(dossier));
-            let number = u32::try_from(tile.number);
+            let number = u32::try_from(number);
             waiting.push(encoder.close(number.map_err(|_| StoreError::damaged(other.path(), "a tile's number"))?));
             tiles += 1;
             if waiting.len() == BATCH_TILES {
@@ -171,6 +175,13 @@ impl Store {
         }
         transaction.commit().map_err(failed())
     }
+}
+
+/// Which share of how many a word such as `2/3` names: counted from 0.
+fn share(word: &str) -> Option<(i64, i64)> {
+    let (number, of) = word.split_once('/')?;
+    let (number, of) = (number.parse::<i64>().ok()?, of.parse::<i64>().ok()?);
+    (1..=of).contains(&number).then_some((number - 1, of))
 }
 
 /// Two records of parts as one: numbers are added, other values are the first part's, except that what is worse about a

@@ -40,4 +40,4 @@ pub use journal::RunJournal;
 pub use ledger::StoreLedger;
 pub use lock::RunLock;
 pub use read::StoredList;
-pub use runs::{NewRun, PlanFacts, RunId, StoredRun};
+pub use runs::{NewRun, PlanFacts, RunId, StoredRun, targets_of};

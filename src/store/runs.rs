@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::database::Store;
 use super::error::StoreError;
+use super::import::SHARD;
 use super::lock::RunLock;
 
 /// The number of a run in its database.
@@ -65,8 +66,11 @@ pub struct StoredRun {
     pub record: Option<String>,
 }
 
-/// The word of the plan that says which targets a run has.
-const TARGETS: &str = "targets";
+/// What runs over the same targets have in common: the words of the plan for the targets, and for the share of them.
+pub fn targets_of(plan: &PlanFacts) -> String {
+    let word = |name: &str| plan.get(name).map_or("", String::as_str);
+    format!("{} {}", word("targets"), word(SHARD)).trim_end().to_owned()
+}
 
 impl StoredRun {
     /// What another plan has otherwise: the words that differ, with before and after.
@@ -133,14 +137,14 @@ impl Store {
         self.one("ORDER BY id DESC LIMIT 1", [])
     }
 
-    /// The newest run over these targets (the plan's word for them), older than `before` if that is given.
+    /// The newest run over the same targets as a plan ([`targets_of`]), older than `before` if that is given.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn last_run_of(&self, targets: &str, before: Option<RunId>) -> Result<Option<StoredRun>, StoreError> {
+    pub fn last_run_of(&self, plan: &PlanFacts, before: Option<RunId>) -> Result<Option<StoredRun>, StoreError> {
         let before = before.map_or(i64::MAX, |id| id.0);
         let which = "WHERE targets = ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
-        self.one(which, params![targets, before])
+        self.one(which, params![targets_of(plan), before])
     }
 
     fn one(&self, which: &str, values: impl rusqlite::Params) -> Result<Option<StoredRun>, StoreError> {
@@ -157,7 +161,7 @@ impl Store {
         let path = self.path.clone();
         let failed = || StoreError::sqlite(&path, "the run cannot be written down");
         let plan = serde_json::to_string(&run.plan).expect("words are plain JSON");
-        let targets = run.plan.get(TARGETS).cloned().unwrap_or_default();
+        let targets = targets_of(&run.plan);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate);

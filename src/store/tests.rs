@@ -362,15 +362,15 @@ fn shards_become_one_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let catalogue = catalogue(&["one"]);
     let path = |name: &str| folder.path().join(name);
-    for (shard, numbers) in [("1/2", [0u32, 2]), ("2/2", [1, 3])] {
+    for (shard, lasts) in [("1/2", [0u8, 2]), ("2/2", [1, 3])] {
         let mut store = Store::open(&path(&shard.replace('/', "of"))).expect("made");
         let mut run = new_run(&catalogue, "t");
         run.plan.insert("shard".into(), shard.into());
         let (run, _lock) = store.begin(&run).expect("begun");
         let again = store.again().expect("opened");
         let mut journal = RunJournal::open(again, run.id, lists(&catalogue), no_fault).expect("opened");
-        for number in numbers {
-            journal.add(&dossier(number as u8, &[listed(2)]));
+        for (number, last) in (0..).zip(lasts) {
+            journal.add(&dossier(last, &[listed(2)]));
             journal.close(Instant::ZERO, number);
         }
         assert!(journal.finish());

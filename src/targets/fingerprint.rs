@@ -29,12 +29,14 @@ impl TargetSet {
         for lane in Lane::ALL {
             digest.update((self.lanes.runs(lane) as u64).to_be_bytes());
         }
+        digest.update(self.chunk_count.to_be_bytes());
         for group in &self.groups {
             digest.update(group.first_chunk.to_be_bytes());
             digest.update([group.position.lane as u8]);
             digest.update(group.position.run.to_be_bytes());
             digest.update(group.position.offset.to_be_bytes());
             digest.update(group.len.to_be_bytes());
+            digest.update(group.stride.to_be_bytes());
         }
         digest
             .finalize()
@@ -53,6 +55,22 @@ mod tests {
         let typed: Vec<String> = input.iter().map(|word| (*word).to_owned()).collect();
         let read = TargetSet::read(&typed, &mut std::io::empty(), ReadOptions::default());
         read.expect("good targets").fingerprint()
+    }
+
+    #[test]
+    fn a_share_of_the_targets_is_not_the_whole() {
+        let read = |word: &str| {
+            let read = TargetSet::read(&[word.to_owned()], &mut std::io::empty(), ReadOptions::default());
+            read.expect("good targets")
+        };
+        let whole = read("198.18.0.0/20").fingerprint();
+        for share in [(1, 2), (2, 2), (1, 3)] {
+            assert_ne!(
+                read("198.18.0.0/20").shard(share.0, share.1).fingerprint(),
+                whole,
+                "{share:?}"
+            );
+        }
     }
 
     #[test]

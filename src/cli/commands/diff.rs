@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::{Context, bail};
 use reputon::dossier::{Change, Difference};
 use reputon::report::{to_json, visible};
-use reputon::store::{Store, StoredRun, compare};
+use reputon::store::{Store, StoredRun, compare, targets_of};
 use serde_json::Value;
 
 use crate::cli::args::DiffArgs;
@@ -19,7 +19,7 @@ const WORSE: u8 = 1;
 pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<u8> {
     let store = Store::open_to_read(&needed(&args.db)?)?;
     let (earlier, later) = chosen(&store, args)?;
-    if earlier.plan.get("targets") != later.plan.get("targets") {
+    if targets_of(&earlier.plan) != targets_of(&later.plan) {
         bail!(
             "runs {} and {} are of other targets and cannot be compared; `reputon runs` shows them",
             earlier.id,

@@ -40,7 +40,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     let plan = ground.plan();
     let lab = start_lab(&args.lab, &plan)?;
     let mut options = scan_options(args, lab.as_ref())?;
-    let mut keeping = match Keeping::open(args, &plan, &options, quiet)? {
+    let mut keeping = match Keeping::open((args, &ground.fingerprint), &plan, &options, quiet)? {
         Kept::Run(keeping) => keeping,
         Kept::Whole(kept) => return super::report::write(&kept.0, &kept.1, &args.output, &args.exit),
     };
