@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use crate::wire::{Rdata, Rtype};
+use crate::wire::{Name, Rdata, Rtype};
 
 use super::build::build;
 use super::dnset::parents;
@@ -216,6 +216,18 @@ impl Dataset {
         let mut found = Found::default();
         self.find(query, self.has_ip4(), Rtype::ANY, &mut found);
         found.exists.then_some(Entry { records: found.records })
+    }
+
+    /// The first return code of an IPv4 address; nothing if it is not listed. Allocates nothing in sets of IPv4 entries.
+    pub fn first_code(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
+        if self.kind != DatasetKind::Combined
+            && let Some(known) = self.sections[0].first_code(address)
+        {
+            return known;
+        }
+        let name = Name::reversed_v4(address);
+        let entry = self.answer(&ZoneQuery::from_name(&name))?;
+        entry.addresses().next()
     }
 
     /// Whether there may be an entry for an address: false only if there is none.

@@ -5,6 +5,9 @@ use std::fmt;
 /// Warnings kept of one dataset; the rest is counted. A broken file of a million lines says all it has to say in a few.
 pub const WARNINGS_MAX: usize = 32;
 
+/// Late warnings that are held at a time.
+const LATE_MAX: usize = 32 * WARNINGS_MAX;
+
 /// Octets of the offending text that are shown.
 const EXCERPT_OCTETS_MAX: usize = 60;
 
@@ -89,6 +92,10 @@ pub(super) struct Notes<'a> {
     pub(super) line: usize,
     /// What was said.
     pub(super) warnings: Warnings,
+    /// Lines of which it turned out at the end that something is wrong: some of the first, in no order.
+    late: Vec<(u32, &'static str)>,
+    /// How many of those there were.
+    late_count: u64,
     /// The largest range of IPv4 addresses that is taken (`$MAXRANGE4`); 0: any.
     pub(super) ip4_range_max: u32,
 }
@@ -100,8 +107,61 @@ impl<'a> Notes<'a> {
             file,
             line: 0,
             warnings: Warnings::default(),
+            late: Vec::new(),
+            late_count: 0,
             ip4_range_max: 0,
         }
+    }
+
+    /// Notes on lines of the same file that somebody else reads, counted from 1.
+    pub(super) fn beside(&self) -> Notes<'a> {
+        Notes {
+            ip4_range_max: self.ip4_range_max,
+            ..Notes::new(self.file)
+        }
+    }
+
+    /// Takes over notes on the lines that follow.
+    pub(super) fn append(&mut self, following: Notes<'_>) {
+        for mut complaint in following.warnings.kept {
+            complaint.line += self.line;
+            if self.warnings.kept.len() < WARNINGS_MAX {
+                self.warnings.kept.push(complaint);
+            } else {
+                self.warnings.more += 1;
+            }
+        }
+        self.warnings.more += following.warnings.more;
+        self.line += following.line;
+    }
+
+    /// Remembers that something is wrong with a line that was read before.
+    pub(super) fn warn_late(&mut self, line: u32, why: &'static str) {
+        self.late_count += 1;
+        self.late.push((line, why));
+        if self.late.len() > LATE_MAX {
+            self.late.sort_by_key(|late| late.0);
+            self.late.truncate(WARNINGS_MAX);
+        }
+    }
+
+    /// All warnings in the order of the lines; `lines` are those of the file.
+    pub(super) fn finish<'t>(mut self, mut lines: impl Iterator<Item = &'t [u8]>) -> Warnings {
+        self.late.sort_by_key(|late| late.0);
+        self.late.truncate(WARNINGS_MAX);
+        let count = self.warnings.count() + self.late_count;
+        let (mut kept, mut passed, mut what) = (self.warnings.kept, 0, &b""[..]);
+        for (line, why) in self.late {
+            while passed < line {
+                what = lines.next().unwrap_or_default();
+                passed += 1;
+            }
+            kept.push(Complaint::new(self.file, line as usize, what, why));
+        }
+        kept.sort_by_key(|complaint| complaint.line);
+        kept.truncate(WARNINGS_MAX);
+        let more = count - kept.len() as u64;
+        Warnings { kept, more }
     }
 
     /// Remembers that something is wrong with the line.

@@ -5,14 +5,15 @@
 //! it takes the address out. `ip4trie` answers with the longest prefix alone, the first entry for a prefix holds.
 
 use ipnet::{Ipv4Net, Ipv4Subnets};
-use prefix_trie::PrefixMap;
 use std::net::Ipv4Addr;
-use std::sync::OnceLock;
 
-use super::cover::Cover;
+use rayon::prelude::*;
+
 use super::error::Notes;
+use super::intervals::{Entry, Intervals};
+use super::stretch::pieces;
 use super::text::{is_blank, is_comment, skip_blanks};
-use super::value::{EXCLUDED, Slot, ValueId, Values};
+use super::value::{BUILT_IN, EXCLUDED, Slot, ValueId, Values};
 
 /// How a set is written and answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +26,13 @@ pub(super) enum Ip4Form {
     Prefixes,
 }
 
-/// A set of IPv4 entries.
+/// A set of IPv4 entries: lines go in, then it is finished, then it is asked.
 #[derive(Debug)]
 pub(super) struct Ip4Set {
     form: Ip4Form,
-    entries: PrefixMap<Ipv4Net, Slot>,
-    /// What the entries cover, made when it is first asked for: no line is read after that.
-    cover: OnceLock<Cover>,
+    /// What was read, until it is finished.
+    entries: Vec<Entry>,
+    intervals: Intervals,
 }
 
 impl Ip4Set {
@@ -39,8 +40,8 @@ impl Ip4Set {
     pub(super) fn new(form: Ip4Form) -> Ip4Set {
         Ip4Set {
             form,
-            entries: PrefixMap::new(),
-            cover: OnceLock::new(),
+            entries: Vec::new(),
+            intervals: Intervals::default(),
         }
     }
 
@@ -60,7 +61,7 @@ impl Ip4Set {
     fn trivial_line(&mut self, line: &[u8], notes: &mut Notes<'_>) {
         match parse_prefix(line) {
             Some((address, 32, rest)) if ends_entry(rest) => {
-                self.entries.insert(single(address), Slot::One(super::value::BUILT_IN));
+                self.push(address, 32, BUILT_IN, notes);
             }
             _ => notes.warn(line, "not an IPv4 address"),
         }
@@ -96,81 +97,98 @@ impl Ip4Set {
                 None => return,
             }
         };
-        self.insert(&range, id, line, notes);
+        self.insert(&range, id, notes);
     }
 
-    fn insert(&mut self, range: &Range, id: ValueId, line: &[u8], notes: &mut Notes<'_>) {
+    fn insert(&mut self, range: &Range, id: ValueId, notes: &Notes<'_>) {
+        if range.first == range.last {
+            return self.push(range.first, 32, id, notes);
+        }
         // A range is at most 62 prefixes; a whole octet's block is never cut, so the classes come out right.
         for net in Ipv4Subnets::new(range.first.into(), range.last.into(), 0) {
-            match self.entries.get_mut(&net) {
-                None => {
-                    self.entries.insert(net, Slot::One(id));
-                }
-                Some(_) if self.form == Ip4Form::Prefixes => notes.warn(line, "the prefix has an entry already"),
-                Some(slot) => {
-                    if !slot.add(id) {
-                        notes.warn(line, "too many values for one entry");
-                    }
-                }
-            }
+            self.push(net.network().to_bits(), net.prefix_len(), id, notes);
         }
     }
 
-    /// Whether an entry covers an address; it may be taken out again.
-    pub(super) fn may_have(&self, address: Ipv4Addr) -> bool {
-        let cover = self.cover.get_or_init(|| {
-            let ends = |net: &Ipv4Net| (net.network().to_bits(), net.broadcast().to_bits());
-            let mut ranges: Vec<(u32, u32)> = self.entries.iter().map(|(net, _)| ends(&net)).collect();
-            ranges.sort_unstable();
-            Cover::new(ranges.into_iter())
-        });
-        cover.has(address.to_bits())
+    fn push(&mut self, first: u32, bits: u8, id: ValueId, notes: &Notes<'_>) {
+        let line = u32::try_from(notes.line).unwrap_or(u32::MAX); // orders entries: behind 2^32 lines by their values
+        self.entries.push(Entry { first, bits, line, id });
+    }
+
+    /// Takes lines that are no specials and no default values, in pieces side by side.
+    pub(super) fn stretch(&mut self, text: &[u8], values: &mut Values, notes: &mut Notes<'_>) {
+        let (form, base) = (self.form, values.get(values.default).clone());
+        let read = |text| {
+            let (mut piece, mut notes) = (Ip4Set::new(form), notes.beside());
+            let mut values = Values::new();
+            values.default = values.intern(base.clone());
+            super::build::each_line(text, &mut notes, |line, notes| piece.line(line, &mut values, notes));
+            (piece.entries, values, notes)
+        };
+        let pieces: Vec<_> = pieces(text).into_par_iter().map(read).collect();
+        for (entries, piece_values, piece_notes) in pieces {
+            let ids: Vec<ValueId> = piece_values
+                .list()
+                .iter()
+                .map(|value| values.intern(value.clone()))
+                .collect();
+            let line = u32::try_from(notes.line).unwrap_or(u32::MAX);
+            self.entries.extend(entries.into_iter().map(|entry| Entry {
+                line: line.saturating_add(entry.line),
+                id: entry.id.through(&ids),
+                ..entry
+            }));
+            notes.append(piece_notes);
+        }
+    }
+
+    /// No line follows.
+    pub(super) fn finish(&mut self, notes: &mut Notes<'_>) {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.par_sort_unstable();
+        let (class, add, why): (Class, Add, _) = match self.form {
+            Ip4Form::Ranges => (class_of, Slot::add, "too many values for one entry"),
+            Ip4Form::Prefixes => (|bits| bits, |_, _| false, "the prefix has an entry already"),
+            Ip4Form::Trivial => (|bits| bits, Slot::add, ""),
+        };
+        self.intervals = Intervals::sweep(&entries, class, add, |line| notes.warn_late(line, why));
+    }
+
+    /// Whether an address is listed.
+    pub(super) fn has(&self, address: Ipv4Addr) -> bool {
+        self.intervals.has(address.to_bits())
+    }
+
+    /// The first value of an address, if it is listed.
+    pub(super) fn first(&self, address: Ipv4Addr, values: &Values) -> Option<ValueId> {
+        let id = self.intervals.first(address.to_bits())?;
+        Some(if self.is_trivial() { values.default } else { id })
     }
 
     /// Gives the values of an address to `each`; says whether it is listed.
     pub(super) fn find(&self, address: Ipv4Addr, values: &Values, mut each: impl FnMut(ValueId)) -> bool {
-        let host = single(address.to_bits());
-        let Some((longest, slot)) = self.entries.get_lpm(&host) else {
-            return false;
-        };
-        match self.form {
-            Ip4Form::Trivial => {
-                each(values.default);
-                true
-            }
-            Ip4Form::Prefixes => {
-                let listed = !slot.ids().contains(&EXCLUDED);
-                slot.ids().iter().filter(|_| listed).for_each(|&id| each(id));
-                listed
-            }
-            Ip4Form::Ranges => {
-                let class = class_of(longest.prefix_len());
-                let covering = || {
-                    self.entries
-                        .cover(&host)
-                        .filter(|(net, _)| class_of(net.prefix_len()) == class)
-                };
-                if covering().any(|(_, slot)| slot.ids().contains(&EXCLUDED)) {
-                    return false;
-                }
-                covering().flat_map(|(_, slot)| slot.ids()).for_each(|&id| each(id));
-                true
-            }
-        }
+        let trivial = self.is_trivial();
+        self.intervals
+            .find(address.to_bits(), |id| each(if trivial { values.default } else { id }))
     }
 
-    /// Whether an entry that is no exclusion covers a part of `net`.
+    /// Whether an address of `net` is listed.
     pub(super) fn touches(&self, net: Ipv4Net) -> bool {
-        let listed = |slot: &Slot| !slot.ids().contains(&EXCLUDED);
-        self.entries.get_lpm(&net).is_some_and(|(_, slot)| listed(slot))
-            || self.entries.children(&net).any(|(_, slot)| listed(slot))
+        self.intervals
+            .touches(net.network().to_bits(), net.broadcast().to_bits())
     }
 
     /// How many prefixes there are.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.intervals.networks()
     }
 }
+
+/// How a network's prefix length tells its class.
+type Class = fn(u8) -> u8;
+
+/// How a network takes one more value; false if it does not.
+type Add = fn(&mut Slot, ValueId) -> bool;
 
 /// The class of a prefix length in an `ip4set`: 0 for /8 and larger, 3 for /25 and smaller.
 fn class_of(prefix_len: u8) -> u8 {
@@ -181,11 +199,6 @@ fn class_of(prefix_len: u8) -> u8 {
 pub(super) fn ends_entry(rest: &[u8]) -> bool {
     rest.first()
         .is_none_or(|&octet| is_blank(octet) || is_comment(octet) || octet == b':')
-}
-
-/// The prefix of one address.
-fn single(address: u32) -> Ipv4Net {
-    Ipv4Net::new_assert(address.into(), 32)
 }
 
 /// The leading `bits` ones.

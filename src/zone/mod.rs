@@ -14,18 +14,19 @@
 //! lists (`acl`) are no data and are not read.
 
 mod build;
-mod cover;
 mod dataset;
 mod dnset;
 mod error;
 mod generic;
 mod guess;
+mod intervals;
 mod ip4;
 mod ip6;
 mod prefixes;
 mod query;
 mod section;
 mod special;
+mod stretch;
 mod text;
 mod value;
 #[expect(clippy::module_inception, reason = "the zone is the zone")]

@@ -1,7 +1,9 @@
 //! What an entry answers with: an address and a text template, and how the template is filled in.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
+
+use hashbrown::HashTable;
 
 use super::error::Notes;
 use super::ip4::parse_abbreviated;
@@ -26,8 +28,20 @@ pub(super) struct Value {
 }
 
 /// A value by its place among the [`Values`] of a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ValueId(u32);
+
+impl ValueId {
+    /// The id that stands at its own place in `ids`; an exclusion stays one.
+    pub(super) fn through(self, ids: &[ValueId]) -> ValueId {
+        if self == EXCLUDED { self } else { ids[self.0 as usize] }
+    }
+
+    #[cfg(test)]
+    pub(super) fn nth(place: u32) -> ValueId {
+        ValueId(place)
+    }
+}
 
 /// The value of entries that take something out (`!`).
 pub(super) const EXCLUDED: ValueId = ValueId(u32::MAX);
@@ -39,7 +53,10 @@ pub(super) const BUILT_IN: ValueId = ValueId(0);
 #[derive(Debug)]
 pub(super) struct Values {
     list: Vec<Value>,
-    index: HashMap<Value, ValueId>,
+    /// Places in the list.
+    index: HashTable<u32>,
+    /// Keyed at random: values come from files that others write.
+    hasher: RandomState,
     /// The value of entries that give none of their own.
     pub(super) default: ValueId,
 }
@@ -49,7 +66,8 @@ impl Values {
     pub(super) fn new() -> Values {
         let mut values = Values {
             list: Vec::new(),
-            index: HashMap::new(),
+            index: HashTable::new(),
+            hasher: RandomState::new(),
             default: BUILT_IN,
         };
         values.intern(Value {
@@ -64,16 +82,46 @@ impl Values {
         &self.list[id.0 as usize]
     }
 
+    /// All of them, each at the place that its id says.
+    pub(super) fn list(&self) -> &[Value] {
+        &self.list
+    }
+
     /// The id of a value, old or new.
     pub(super) fn intern(&mut self, value: Value) -> ValueId {
-        if let Some(&id) = self.index.get(&value) {
-            return id;
+        let Value { address, template } = value;
+        self.find_or(address, &template, || template.clone())
+    }
+
+    fn find_or(&mut self, address: Ipv4Addr, template: &[u8], owned: impl FnOnce() -> Box<[u8]>) -> ValueId {
+        let Values {
+            list, index, hasher, ..
+        } = self;
+        let hash = hasher.hash_one((address, template));
+        let same = |&place: &u32| {
+            let value = &list[place as usize];
+            value.address == address && *value.template == *template
+        };
+        if let Some(&place) = index.find(hash, same) {
+            return ValueId(place);
         }
-        // A file of 2³² different values would be over 64 GiB.
-        let id = ValueId(u32::try_from(self.list.len()).expect("fewer than 2³² values"));
-        self.list.push(value.clone());
-        self.index.insert(value, id);
-        id
+        // A file of 2³² different values would be over 64 GiB; the last id is that of exclusions.
+        let place = u32::try_from(list.len()).expect("fewer than 2³² values");
+        list.push(Value {
+            address,
+            template: owned(),
+        });
+        index.insert_unique(hash, place, |&place| {
+            let value = &list[place as usize];
+            hasher.hash_one((value.address, &*value.template))
+        });
+        ValueId(place)
+    }
+
+    /// Nothing follows: what finds old values is not needed any more.
+    pub(super) fn finish(&mut self) {
+        self.index = HashTable::new();
+        self.list.shrink_to_fit();
     }
 
     /// Reads a value; what it leaves out comes from `base`. None, and a warning, if it is no value.
@@ -89,7 +137,10 @@ impl Values {
                     return None;
                 };
                 match skip_blanks(rest).split_first() {
-                    None => (address, &*base.template),
+                    None => {
+                        let template = base.template.clone();
+                        return Some(self.intern(Value { address, template }));
+                    }
                     Some((b':', template)) => (address, skip_blanks(template)),
                     Some(_) => {
                         notes.warn(text, "neither `:A` nor `:A:TXT`");
@@ -104,11 +155,7 @@ impl Values {
         } else {
             template
         };
-        let value = Value {
-            address,
-            template: template.into(),
-        };
-        Some(self.intern(value))
+        Some(self.find_or(address, template, || template.into()))
     }
 }
 
