@@ -12,55 +12,8 @@ use assert_cmd::cargo::CommandCargoExt;
 use peers::Peer;
 use serde_json::Value;
 
-/// Says that a test runs in its namespace.
-const INSIDE: &str = "REPUTON_TEST_NAMESPACE";
-
-/// Runs the calling test in a network namespace of its own; whether this is that run.
-fn inside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        for arguments in [
-            "link set lo up",
-            "addr add 198.51.100.53/32 dev lo",
-            "addr add 198.51.100.54/32 dev lo",
-            "addr add 203.0.113.53/32 dev lo",
-        ] {
-            let done = Command::new("ip")
-                .args(arguments.split(' '))
-                .status()
-                .expect("ip is installed");
-            assert!(done.success(), "ip {arguments}");
-        }
-        return true;
-    }
-    // Nobody becomes root in there who is not: servers would try to give up what they do not have.
-    let unshare = |command: &mut Command| {
-        command.arg("--net");
-        let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-        if !is_root {
-            command.args(["--map-current-user", "--keep-caps"]);
-        }
-    };
-    let mut probe = Command::new("unshare");
-    unshare(&mut probe);
-    if !probe.arg("true").status().is_ok_and(|status| status.success()) {
-        assert!(
-            std::env::var_os("REPUTON_NEED_PEERS").is_none(),
-            "there are no network namespaces to be had"
-        );
-        eprintln!("there are no network namespaces to be had: nothing is tested");
-        return false;
-    }
-    let mut command = Command::new("unshare");
-    unshare(&mut command);
-    command.arg(std::env::current_exe().expect("our own program"));
-    let done = command
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .status()
-        .expect("unshare is there");
-    assert!(done.success(), "{test} failed in its namespace");
-    false
-}
+/// Addresses of documentation blocks, for the servers.
+const ADDRESSES: [&str; 3] = ["198.51.100.53/32", "198.51.100.54/32", "203.0.113.53/32"];
 
 fn at(address: &str) -> SocketAddr {
     format!("{address}:53").parse().expect("an address")
@@ -161,7 +114,7 @@ fn stub(zone: &str, server: &str) -> String {
 
 #[test]
 fn the_lists_own_servers_are_found_and_asked() {
-    if !inside("the_lists_own_servers_are_found_and_asked") {
+    if !peers::inside("the_lists_own_servers_are_found_and_asked", &ADDRESSES) {
         return;
     }
     let parent = format!("{}part A 198.51.100.53\n", parent_zone());

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
+use anyhow::Context;
 use reputon::scan::{Stop, StopReason};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,7 +13,17 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) const TERMINATED: u8 = 143;
 
 /// Turns signals into requests to stop, on a thread of its own.
-pub(crate) fn watch() -> io::Result<Arc<Stop>> {
+///
+/// # Errors
+/// If the system has no room for the thread.
+pub(crate) fn watch() -> anyhow::Result<Arc<Stop>> {
+    start().context(
+        "no thread can be started: the limit of address space or of processes is too low (ulimit -v, ulimit -u); \
+         MALLOC_ARENA_MAX=1 in the environment makes address space last longer",
+    )
+}
+
+fn start() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut interrupt, mut terminate) = {

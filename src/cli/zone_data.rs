@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
+use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 use reputon::dnsxl::{Catalogue, ListIndex};
 use reputon::plan::LocalList;
@@ -40,7 +41,7 @@ pub(crate) fn load(
         };
         lists.push(list);
     }
-    let loaded: Vec<anyhow::Result<Dataset>> = files.par_iter().map(dataset).collect();
+    let loaded = read(files);
     let mut datasets: BTreeMap<ListIndex, Vec<Dataset>> = BTreeMap::new();
     for ((list, data), dataset) in lists.into_iter().zip(files).zip(loaded) {
         let dataset = dataset.with_context(|| format!("--zone-data {}", visible(&data.list)))?;
@@ -53,6 +54,16 @@ pub(crate) fn load(
         .into_iter()
         .map(|(list, datasets)| (list, LocalList::new(catalogue.list(list), datasets)));
     Ok(local.collect())
+}
+
+/// Reads the files on all processors; one after the other where the system has no room for threads.
+fn read(files: &[ZoneData]) -> Vec<anyhow::Result<Dataset>> {
+    if files.len() > 1
+        && let Ok(pool) = ThreadPoolBuilder::new().build()
+    {
+        return pool.install(|| files.par_iter().map(dataset).collect());
+    }
+    files.iter().map(dataset).collect()
 }
 
 fn dataset(data: &ZoneData) -> anyhow::Result<Dataset> {

@@ -24,6 +24,59 @@ const START_MAX: Duration = Duration::from_secs(10);
 /// How long a server may take for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
+/// Says that a test runs in its namespace.
+const INSIDE: &str = "REPUTON_TEST_NAMESPACE";
+
+/// Runs the calling test again in a network namespace of its own, which has these addresses on its loopback; whether this
+/// is that run.
+pub fn inside(test: &str, addresses: &[&str]) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        ip("link set lo up");
+        for address in addresses {
+            ip(&format!("addr add {address} dev lo"));
+        }
+        return true;
+    }
+    // Nobody becomes root in there who is not: servers would try to give up what they do not have.
+    let unshare = |command: &mut Command| {
+        command.arg("--net");
+        let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+        if !is_root {
+            command.args(["--map-current-user", "--keep-caps"]);
+        }
+    };
+    let mut probe = Command::new("unshare");
+    unshare(&mut probe);
+    if !probe.arg("true").status().is_ok_and(|status| status.success()) {
+        assert!(
+            std::env::var_os("REPUTON_NEED_PEERS").is_none(),
+            "there are no network namespaces to be had"
+        );
+        eprintln!("there are no network namespaces to be had: nothing is tested");
+        return false;
+    }
+    let mut command = Command::new("unshare");
+    unshare(&mut command);
+    command.arg(std::env::current_exe().expect("our own program"));
+    let done = command
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .status()
+        .expect("unshare is there");
+    assert!(done.success(), "{test} failed in its namespace");
+    false
+}
+
+/// Runs `ip` with these arguments: inside a namespace only.
+pub fn ip(arguments: &str) {
+    assert!(
+        std::env::var_os(INSIDE).is_some(),
+        "the machine's own network is left alone"
+    );
+    let done = Command::new("ip").args(arguments.split(' ')).status();
+    assert!(done.expect("ip is installed").success(), "ip {arguments}");
+}
+
 /// A running server; dropping it ends the process.
 pub struct Peer {
     child: Child,
