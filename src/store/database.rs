@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::error::StoreError;
 use super::schema::{APPLICATION_ID, STEPS, VERSION};
@@ -51,7 +51,13 @@ impl Store {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut store = Store::connect(path, flags)?;
-        let version = store.check()?;
+        let version = match store.check() {
+            Err(StoreError::Sqlite { error, .. }) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
+                store = Store::connect_unchanging(path)?;
+                store.check()?
+            }
+            version => version?,
+        };
         if version < VERSION {
             let failed = StoreError::sqlite(path, "cannot be read");
             if store.connection.is_readonly("main").map_err(failed)? {
@@ -73,6 +79,27 @@ impl Store {
             connection,
             path: path.to_owned(),
         })
+    }
+
+    /// A file in a place where nothing can be written: SQLite cannot make its files beside it, nor can anybody else. What
+    /// is in a write-ahead log could not be read like this; then there is an error.
+    fn connect_unchanging(path: &Path) -> Result<Store, StoreError> {
+        let log = beside(path, "-wal");
+        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(StoreError::ReadOnly(path.to_owned()));
+        }
+        let mut uri = String::from("file:");
+        for octet in path.as_os_str().as_encoded_bytes() {
+            match octet {
+                b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*octet)),
+                octet => uri.push_str(&format!("%{octet:02x}")),
+            }
+        }
+        uri.push_str("?immutable=1");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let mut store = Store::connect(Path::new(&uri), flags)?;
+        store.path = path.to_owned();
+        Ok(store)
     }
 
     /// The file.

@@ -9,14 +9,14 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite says so.
-    #[error("{}: {}: {}; {}", .path.display(), .doing, .source, mend(.source))]
+    #[error("{}: {}: {}; {}", .path.display(), .doing, .error, mend(.error))]
     Sqlite {
         /// The file.
         path: PathBuf,
         /// What was tried.
         doing: &'static str,
-        /// What SQLite says.
-        source: rusqlite::Error,
+        /// What SQLite says. It is told in the message: no source of it, so that nobody tells it twice.
+        error: rusqlite::Error,
     },
     /// It was written by a newer program.
     #[error(
@@ -50,16 +50,16 @@ pub enum StoreError {
     },
     /// The file or its folder cannot be reached.
     #[error("{}: {}; check the folder and its permissions, name another file with --db, or none", .0.display(), .1)]
-    Io(PathBuf, #[source] io::Error),
+    Io(PathBuf, io::Error),
 }
 
 impl StoreError {
     /// An error of SQLite while doing something.
     pub(super) fn sqlite(path: &Path, doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-        move |source| StoreError::Sqlite {
+        move |error| StoreError::Sqlite {
             path: path.to_owned(),
             doing,
-            source,
+            error,
         }
     }
 
