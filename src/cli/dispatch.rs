@@ -1,6 +1,5 @@
 //! From the command line to the command that does the work, and from errors to the exit status.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::FromArgMatches;
@@ -9,15 +8,15 @@ use reputon::verdict::NagiosStatus;
 
 use super::args::{Cli, Command, ConfigCommand, command};
 use super::config::Config;
-use super::{commands, pages};
+use super::{commands, hide, pages};
 
 /// The exit status of usage, configuration and I/O errors.
 pub(crate) const FAILED: u8 = 2;
 
 /// Parses the command line and does what it says; the exit status, if it is not clap that ends the process.
 pub(crate) fn run() -> u8 {
-    let nagios = std::env::args_os().any(|argument| argument == "--nagios");
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let arguments = hide::arguments();
+    let nagios = arguments.iter().any(|argument| argument == "--nagios");
     let config = match Config::load(&arguments, &command()) {
         Ok(config) => config,
         Err(error) => return failed(&error, nagios),
@@ -31,7 +30,7 @@ pub(crate) fn run() -> u8 {
         Err(error) if error.use_stderr() && nagios => {
             return nagios_unknown(error.to_string().lines().next().unwrap_or_default());
         }
-        Err(error) => error.exit(),
+        Err(error) => return usage(&error),
     };
     if !cli.talk.quiet {
         config.warn();
@@ -42,13 +41,30 @@ pub(crate) fn run() -> u8 {
     }
 }
 
+/// Help, or what is wrong with the command line, as clap words it; the exit status. Colours are clap's as long as nothing
+/// that was typed could act as one.
+fn usage(error: &clap::Error) -> u8 {
+    let plain = error.render().to_string();
+    let shown = harmless(&plain);
+    if shown == plain {
+        error.exit();
+    }
+    eprint!("{shown}");
+    FAILED
+}
+
+/// Lines of talk. Names of files and words that were typed can be in them, and those are written by strangers, too.
+fn harmless(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
 /// Says what went wrong; the exit status.
 fn failed(error: &anyhow::Error, nagios: bool) -> u8 {
     match nagios {
         true => nagios_unknown(&told(error)),
         false if is_broken_pipe(error) => 0,
         false => {
-            eprintln!("reputon: {}", told(error));
+            eprintln!("reputon: {}", harmless(&told(error)));
             FAILED
         }
     }

@@ -1,5 +1,5 @@
 //! The command line: what was typed (`args`, `options`, `values`), what stands in the configuration file (`config`), what
-//! teaches it (`help`, `pages`), parts made of it
+//! teaches it (`help`, `pages`), what others must not see of it (`hide`), parts made of it
 //! (`build`, `ground`), what is done (`commands`), and where results go (`reports`, `records`, `progress`,
 //! `notify`).
 //!
@@ -12,6 +12,7 @@ mod config;
 mod dispatch;
 mod ground;
 mod help;
+mod hide;
 mod keeping;
 mod notify;
 mod options;

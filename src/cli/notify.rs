@@ -146,7 +146,11 @@ fn post(webhook: &Webhook, timeout: Duration, message: &Value) -> anyhow::Result
 fn mail(to: &[MailAddress], news: &News<'_>) -> anyhow::Result<()> {
     let program = sendmail()
         .context("--mail-to: there is no `sendmail` on this machine: install a mail server, or use --notify")?;
-    let mut child = Command::new(&program)
+    let mut command = Command::new(&program);
+    // Keys are nobody else's business.
+    let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REPUTON_"));
+    ours.for_each(|(name, _)| _ = command.env_remove(name));
+    let mut child = command
         .args(["-t", "-oi"]) // recipients from the letter; a line with a point does not end it
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::values::{
-    Key, KeyParser, MailAddress, Output, Percent, Route, Server, Shard, StageList, Webhook, ZoneData, duration, seconds,
+    Key, KeyParser, MailAddress, Output, Percent, Route, Server, Shard, StageList, Webhook, WebhookParser, ZoneData,
+    duration, seconds,
 };
 
 /// What is to be looked at.
@@ -217,7 +218,7 @@ pub(crate) struct NotifyOptions {
     ///
     /// Others on this machine can see it: better in the environment, as REPUTON_NOTIFY, or in the configuration file.
     /// It is tried four times; reports are written before.
-    #[arg(long, value_name = "URL", hide_env_values = true, hide_default_value = true)]
+    #[arg(long, value_name = "URL", value_parser = WebhookParser, hide_env_values = true, hide_default_value = true)]
     pub(crate) notify: Vec<Webhook>,
 
     /// How long one try of --notify may take, in seconds; fractions too

@@ -206,6 +206,22 @@ impl FromStr for Webhook {
     }
 }
 
+/// Reads a [`Webhook`]. clap would show a bad value, and its path may be a token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WebhookParser;
+
+impl TypedValueParser for WebhookParser {
+    type Value = Webhook;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Webhook, clap::Error> {
+        let webhook = value.to_str().and_then(|text| text.parse().ok());
+        webhook.ok_or_else(|| {
+            let text = "--notify takes an address such as https://example.org/hook\n";
+            clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command)
+        })
+    }
+}
+
 impl Webhook {
     /// The whole address, for the one place that needs it.
     pub(crate) fn reveal(&self) -> &str {

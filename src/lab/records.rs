@@ -189,7 +189,7 @@ fn parse_record(line: &str, zone: &mut RecordZone, ttl: u32) -> Result<(), Strin
     Ok(())
 }
 
-/// Quoted strings; `\"` and `\\` stand for themselves, `\e` for an escape character.
+/// Quoted strings; `\"` and `\\` stand for themselves, `\e` for an escape character, `\DDD` for any octet (RFC 1035 §5.1).
 fn strings(text: &str) -> Result<Vec<Box<[u8]>>, String> {
     let mut strings = Vec::new();
     let mut octets = text.bytes();
@@ -205,6 +205,12 @@ fn strings(text: &str) -> Result<Vec<Box<[u8]>>, String> {
                 b'"' => break,
                 b'\\' => match octets.next() {
                     Some(b'e') => string.push(0x1b),
+                    Some(first @ b'0'..=b'9') => {
+                        let digits = [Some(first), octets.next(), octets.next()];
+                        let digits: Vec<u8> = digits.into_iter().flatten().collect();
+                        let number = String::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                        string.push(number.ok_or("no octet after \\")?);
+                    }
                     Some(other) => string.push(other),
                     None => return Err("a string without an end".to_owned()),
                 },
@@ -276,6 +282,7 @@ mod tests {
             ("a A 192.0.2.1", "line 1"),
             ("$ORIGIN x.test\na A nonsense", "line 2"),
             ("$ORIGIN x.test\na TXT \"open", "line 2"),
+            ("$ORIGIN x.test\na TXT \"\\256\"", "line 2"),
             ("$ORIGIN x.test\n$GENERATE 1-999 $ A 192.0.2.1", "line 2"),
         ] {
             let why = parse_zones(text).expect_err("a bad text");

@@ -74,6 +74,9 @@ impl Store {
         connection
             .busy_timeout(Duration::from_secs(BUSY_SECS))
             .map_err(failed())?;
+        // The file may be a stranger's (`runs import`): nothing that its schema names is run with more rights than a query.
+        let pragmas = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;";
+        connection.execute_batch(pragmas).map_err(failed())?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(Store {
             connection,
@@ -127,6 +130,14 @@ impl Store {
         let empty = number("SELECT count(*) FROM sqlite_schema")? == 0;
         if !ours && (!empty || version != 0) {
             return Err(StoreError::NotOurs(path.clone()));
+        }
+        // We make neither; in a stranger's file they would run as we read and write.
+        let code = number("SELECT count(*) FROM sqlite_schema WHERE type IN ('view', 'trigger')")?;
+        if code > 0 {
+            return Err(StoreError::damaged(
+                path,
+                "it has views or triggers, and ours have none",
+            ));
         }
         if version > VERSION {
             return Err(StoreError::Newer {

@@ -79,7 +79,8 @@ pub fn write_facts(catalogue: &Catalogue, lists: impl Iterator<Item = ListIndex>
 pub fn lists_of(text: &str) -> Option<Catalogue> {
     let facts: Facts = serde_json::from_str(text).ok()?;
     let count = facts.operators.len();
-    if facts.lists.iter().any(|list| usize::from(list.operator) >= count) {
+    // As many as a catalogue can have: places are 16 bits.
+    if facts.lists.len() > usize::from(u16::MAX) || facts.lists.iter().any(|list| usize::from(list.operator) >= count) {
         return None;
     }
     let lists = facts.lists.into_iter().map(list_of).collect();

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anyhow::anyhow;
 use comfy_table::{Table, presets};
-use reputon::report::visible;
+use reputon::report::{to_json, visible};
 use reputon::store::Store;
 use reputon::targets::Target;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &HistoryArgs, quiet: bool) -> anyhow::Result<u8> {
             writeln!(
                 out,
                 "{}",
-                json!({"target": target.to_string(), "last_run": last, "listings": seen})
+                to_json(&json!({"target": target.to_string(), "last_run": last, "listings": seen}))
             )?;
         }
         TextChoice::Table => {

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
 use reputon::dnsxl::{Catalogue, List, ListIndex, Status, import};
-use reputon::report::visible;
+use reputon::report::{to_json, visible};
 use serde_json::{Value, json};
 
 use crate::cli::args::{FileArgs, FilesArgs, ListsArgs, ListsCommand, ListsLsArgs, ListsShowArgs};
@@ -36,7 +36,7 @@ fn ls(args: &ListsLsArgs, quiet: bool) -> anyhow::Result<u8> {
     let rows = selected.iter().map(|&list| row(&catalogue, list));
     let mut out = io::stdout().lock();
     match args.format.format.unwrap_or(default) {
-        ListsChoice::Json => writeln!(out, "{}", Value::Array(rows.collect()))?,
+        ListsChoice::Json => writeln!(out, "{}", to_json(&Value::Array(rows.collect())))?,
         ListsChoice::Csv => {
             let mut csv = csv::Writer::from_writer(out);
             csv.write_record(COLUMNS)?;
@@ -114,7 +114,7 @@ fn show(args: &ListsShowArgs, quiet: bool) -> anyhow::Result<u8> {
             None => found_otherwise(&catalogue, id)?,
         };
         match format {
-            TextChoice::Json => writeln!(out, "{everything}")?,
+            TextChoice::Json => writeln!(out, "{}", to_json(&everything))?,
             TextChoice::Table => {
                 for (name, value) in everything.as_object().into_iter().flatten() {
                     write_field(&mut out, name, value)?;

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reputon::clock::Span;
 use reputon::dnsxl::{Catalogue, Cause, Reason};
 use reputon::plan::Plan;
-use reputon::report::{csv_cell, visible};
+use reputon::report::{csv_cell, to_json, visible};
 use reputon::scan::{Entry, ExamineReport, ExamineStep, Examined, Finding, RealNetwork, Scan, ScanOptions, StopReason};
 use reputon::targets::{ReadOptions, TargetSet};
 use serde_json::{Value, json};
@@ -137,7 +137,7 @@ fn write(args: &ListsCheckArgs, catalogue: &Catalogue, report: &ExamineReport) -
     let rows = report.lists.iter().map(|list| row(catalogue, list));
     let mut out = io::stdout().lock();
     match args.format.format.unwrap_or(default) {
-        ListsChoice::Json => writeln!(out, "{}", Value::Array(rows.collect()))?,
+        ListsChoice::Json => writeln!(out, "{}", to_json(&Value::Array(rows.collect())))?,
         ListsChoice::Csv => {
             let mut csv = csv::Writer::from_writer(out);
             csv.write_record(COLUMNS)?;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{CellAlignment, Table, presets};
 use reputon::dnsxl::Catalogue;
 use reputon::plan::{Bound, Estimate, Load, Paces, Row, Way};
-use reputon::report::visible;
+use reputon::report::{to_json, visible};
 use reputon::stages::{Stage, Stages};
 use reputon::targets::{Kind, TargetSet};
 use serde_json::{Value, json};
@@ -34,7 +34,11 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
     };
     let mut out = io::stdout().lock();
     match args.format.format.unwrap_or(default) {
-        TextChoice::Json => writeln!(out, "{}", json(&ground.catalogue, plan.targets.len(), &estimate, paces))?,
+        TextChoice::Json => writeln!(
+            out,
+            "{}",
+            to_json(&json(&ground.catalogue, plan.targets.len(), &estimate, paces))
+        )?,
         TextChoice::Table => table(&mut out, (&ground.catalogue, plan.targets.len()), &estimate, paces)?,
     }
     Ok(0)

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{Table, presets};
-use reputon::report::visible;
+use reputon::report::{to_json, visible};
 use reputon::store::{RunLock, Store, StoredRun};
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn ls(args: &RunsLsArgs) -> anyhow::Result<u8> {
     };
     let mut out = io::stdout().lock();
     match args.format.format.unwrap_or(default) {
-        TextChoice::Json => writeln!(out, "{}", Value::Array(rows.collect()))?,
+        TextChoice::Json => writeln!(out, "{}", to_json(&Value::Array(rows.collect())))?,
         TextChoice::Table => {
             let mut table = Table::new();
             table.load_style(presets::NOTHING);
