@@ -105,6 +105,9 @@ fn warn(path: &Path, warnings: &Warnings) {
     }
     let more = warnings.count().saturating_sub(WARNINGS_SHOWN_MAX as u64);
     if more > 0 {
-        eprintln!("reputon: {}: {more} more lines are left out", path.display());
+        eprintln!(
+            "reputon: {}: {more} more lines are left out",
+            visible(&path.display().to_string())
+        );
     }
 }
