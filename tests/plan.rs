@@ -45,6 +45,25 @@ fn a_scan_asks_what_its_plan_said() {
     }
 }
 
+/// Listings and what stages find are not known beforehand: within a fifth.
+#[test]
+fn a_scan_with_stages_asks_about_what_its_plan_said() {
+    let addresses = &["203.0.112.0/22", "198.51.100.0/24"][..];
+    let names = &["mail.example.org", "example.net", "a.example", "b.example"][..];
+    for targets in [addresses, names, &[addresses, names].concat()] {
+        let what = [&["--lab", "--lists", "operator:lab"], targets].concat();
+        let plan = json(&[&["plan", "-f", "json"][..], &what].concat());
+        let scan = json(&[&["scan", "-q", "--db", "none", "-f", "json"][..], &what].concat());
+        let number = |value: &Value| value.as_f64().expect("a number");
+        let planned = number(&plan["queries"]) + number(&plan["lookups"]);
+        let asked = number(&scan["run"]["asked"]);
+        assert!(
+            (0.8..1.2).contains(&(planned / asked)),
+            "{planned} planned, {asked} asked"
+        );
+    }
+}
+
 #[test]
 fn rates_and_budgets_are_those_of_the_catalogue() {
     let plan = json(&["plan", "-f", "json", "--lists", "default", "198.51.100.0/22"]);

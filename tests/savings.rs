@@ -180,6 +180,20 @@ fn addresses_of_one_unit_are_asked_once() {
     assert!(by_how("\"shared\"") > by_how("\"asked\""));
 }
 
+#[test]
+fn a_unit_that_fills_many_tiles_is_asked_once() {
+    // 4,096 addresses of one unit are 16 tiles.
+    for (prefix, listed) in [("2001:db8:0:13::/116", 4_096), ("2001:db8:77::/116", 0)] {
+        let report = scan(&["--lab", "--lists", "lab-v6", prefix]);
+        let v6 = list(&report, "lab-v6");
+        // One question, its text, the examination and the controls.
+        assert!(v6["asked"].as_u64().expect("a number") < 20, "{v6}");
+        assert_eq!(v6["listed"], listed, "{v6}");
+        assert_eq!(v6["not_listed"], 4_096 - listed, "{v6}");
+        assert_eq!(v6["unknown"], 0);
+    }
+}
+
 const REASONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lab/world/reasons.rbl");
 
 #[test]

@@ -192,6 +192,11 @@ impl Tile {
         )
     }
 
+    /// Whether a pair is to be asked, and is not yet.
+    pub fn is_pending(&self, column: usize, offset: usize) -> bool {
+        self.states[column * self.len + offset] == PENDING
+    }
+
     /// Whether a pair is settled, perhaps provisionally.
     pub fn knows(&self, column: usize, offset: usize) -> bool {
         Settled::of(self.states[column * self.len + offset]).is_some()

@@ -1,8 +1,13 @@
 //! A token bucket in the form of the generic cell rate algorithm: one moment is all its state.
 //!
-//! Over any span of time T it lets pass at most `rate × T + burst` packets.
+//! Over any span of time T it lets pass at most `rate × T + burst` packets; a paced one has the burst of 1 packet and
+//! [`LATENESS`] worth of them.
 
 use crate::clock::{Instant, Span};
+
+/// How late a loop may come to a paced packet without losing pace: more than a busy machine takes to wake a process. It lets
+/// fast paces go in batches, too, while slow ones stay even.
+const LATENESS: Span = Span::from_millis(20);
 
 /// A pace for packets.
 #[derive(Debug, Clone)]
@@ -25,10 +30,12 @@ impl Bucket {
         }
     }
 
-    /// A bucket for a rate, with the burst that suits it: 20 ms worth of packets, so that slow paces are even and fast
-    /// ones can be batched.
+    /// A bucket for a rate that is kept by who comes up to [`LATENESS`] late each time.
     pub fn paced(rate: f64) -> Bucket {
-        Bucket::new(rate, (rate / 50.0) as u32)
+        Bucket {
+            tolerance: LATENESS,
+            ..Bucket::new(rate, 1)
+        }
     }
 
     /// Sets another rate from now on.
@@ -76,6 +83,27 @@ mod tests {
         // After a long rest the burst is back, and no more than that.
         let later = second + Span::from_secs(3_600);
         assert_eq!(passed(&mut bucket, later, later), 5);
+    }
+
+    #[test]
+    fn a_pace_is_kept_by_who_is_a_little_late_each_time() {
+        for rate in [5.0, 20.0, 50.0, 700.0] {
+            let mut bucket = Bucket::paced(rate);
+            let start = Instant::from_nanos(7_000_000_000);
+            let (mut now, mut count) = (start, 0.0);
+            while now.since(start) < Span::from_secs(10) {
+                now = now.max(bucket.ready_at()) + Span::from_millis(15);
+                while bucket.ready_at() <= now {
+                    bucket.take(now);
+                    count += 1.0;
+                    assert!(
+                        count <= now.since(start).as_secs_f64() * rate + 1.0 + rate / 50.0 + 1e-6,
+                        "{rate}"
+                    );
+                }
+            }
+            assert!(count >= 10.0 * rate - 1.0, "{count} packets at {rate} a second");
+        }
     }
 
     #[test]

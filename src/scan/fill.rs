@@ -13,6 +13,7 @@ use super::explain::is_told;
 use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
+use super::units::Step;
 use super::window::Half;
 use super::worker::{NAMES_MAX, Worker, recall, restore};
 
@@ -37,9 +38,13 @@ impl<N: Network> Worker<'_, N> {
                 (observation, Some(lane.epoch))
             }
             // It came while the list is not trusted.
-            _ => return tile.put_back(lane.column, offset),
+            _ => {
+                lane.forget_unit();
+                return tile.put_back(lane.column, offset);
+            }
         };
         tile.settle(lane.column, offset, observation, epoch);
+        self.remember_unit(index, number, offset);
         self.spread(index, number, offset);
         if listed && self.options.prune {
             self.hold_against_parent(index, number, offset as u8); // as it was
@@ -142,9 +147,18 @@ impl<N: Network> Worker<'_, N> {
                 continue;
             }
             lane.cursor = (number, step + 1);
-            // Each list begins at another place of the tile, so that no target's names come in a burst everywhere.
-            let offset = (step + usize::from(index.0) * 37 + self.options.seed as usize % 256) % len;
-            if tile.tile.take(lane.column, offset) {
+            let offset = place(index, step, (self.options.seed, len));
+            match self.look_at_unit(index, number, offset) {
+                Step::Ask => (),
+                Step::Learnt => continue,
+                Step::Wait => {
+                    self.lanes[usize::from(index.0)].cursor = (number, step);
+                    return None;
+                }
+            }
+            let column = self.lanes[usize::from(index.0)].column;
+            let tile = self.window.get(number).expect("between first and end");
+            if tile.tile.take(column, offset) {
                 return Some((number, offset as u8)); // a tile has 256 targets at most
             }
         }
@@ -208,5 +222,41 @@ impl<N: Network> Worker<'_, N> {
             self.engine.submit(now, ask).expect("there was room for it");
         }
         names.count()
+    }
+}
+
+/// Where in a tile of `len` targets a lane stands at a step. Each list begins at another place, so that no target's names
+/// come in a burst everywhere: the order over all is diagonal, and the seed's alone.
+fn place(index: LaneIndex, step: usize, (seed, len): (u64, usize)) -> usize {
+    (step + usize::from(index.0) * 37 + seed as usize % 256) % len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_is_diagonal_and_the_seeds_alone() {
+        for (seed, len) in [(0, 256), (7, 256), (u64::MAX, 256), (3, 100), (5, 1)] {
+            let order = |lane: u16| -> Vec<usize> {
+                let steps = 0..len;
+                steps.map(|step| place(LaneIndex(lane), step, (seed, len))).collect()
+            };
+            for lane in 0..150 {
+                let mut places = order(lane);
+                assert_eq!(places, order(lane), "the same each time");
+                places.sort_unstable();
+                assert!(places.into_iter().eq(0..len), "each target once");
+            }
+            // At any step, the lists are at different targets, as far as there are enough.
+            for step in [0, len / 2, len - 1] {
+                let lanes = 0..len.min(256) as u16;
+                let at: std::collections::HashSet<usize> =
+                    lanes.map(|lane| place(LaneIndex(lane), step, (seed, len))).collect();
+                assert_eq!(at.len(), len.min(256), "seed {seed}, {len} targets");
+            }
+        }
+        let starts = |seed| place(LaneIndex(0), 0, (seed, 256));
+        assert_ne!(starts(1), starts(2), "another seed is another order");
     }
 }

@@ -413,6 +413,7 @@ impl<N: Network> Worker<'_, N> {
         lane.cursor = (self.window.first(), 0);
         lane.idle = false;
         lane.doubts += 1;
+        lane.forget_unit();
         let (column, kind) = (lane.column, lane.kind);
         self.revoke(index);
         for (_, open) in self.window.open_of(kind) {

@@ -10,6 +10,7 @@ use crate::targets::Kind;
 use crate::wire::{Name, Rtype};
 
 use super::prune::Pruning;
+use super::units::LastUnit;
 
 /// Times that a list may fail a control and come back in one run. More is a list that cannot be relied on.
 pub(super) const SUSPENSIONS_MAX: u32 = 3;
@@ -75,6 +76,8 @@ pub(super) struct Lane {
     pub(super) cursor: (u32, usize),
     /// Pairs (tile, offset) that came back behind the cursor, to be asked first: one for each pair of the open tiles at most.
     pub(super) again: VecDeque<(u32, u8)>,
+    /// What is known of the unit that it asked about last, on lists that have units.
+    pub(super) last_unit: Option<LastUnit>,
     /// It found nothing to ask when it looked last.
     pub(super) idle: bool,
     pub(super) in_flight: u32,
@@ -128,6 +131,7 @@ impl Lane {
             standing: Standing::New,
             cursor: (0, 0),
             again: VecDeque::new(),
+            last_unit: None,
             idle: false,
             in_flight: 0,
             probes_out: 0,

@@ -32,6 +32,7 @@ mod run;
 mod spread;
 mod tasks;
 mod ticket;
+mod units;
 mod window;
 mod worker;
 

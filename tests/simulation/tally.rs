@@ -14,11 +14,11 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// A limit with a burst of 20 ms worth of packets, at least one.
+    /// A limit with a burst of one packet and 20 ms worth of them.
     pub(crate) fn new(rate_qps: f64) -> Limit {
         Limit {
             rate_qps,
-            burst: (rate_qps / 50.0).max(1.0),
+            burst: 1.0 + rate_qps / 50.0,
             level: 0.0,
             last: Instant::ZERO,
         }

@@ -52,7 +52,7 @@ fn lookups(stages: Stages, targets: &TargetSet) -> u64 {
     let of_domains = [
         (Stage::Mx, 3),
         (Stage::Spf, 5),
-        (Stage::Dkim, 10),
+        (Stage::Dkim, 36), // usual selectors
         (Stage::Dmarc, 2),
         (Stage::MtaSts, 1),
         (Stage::TlsRpt, 1),
