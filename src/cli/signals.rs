@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use nix::sys::resource::{Resource, getrlimit};
 use reputon::scan::{Stop, StopReason};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,11 +13,17 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) const TERMINATED: u8 = 143;
 
+/// Fewest descriptors with which a scan gets through, the embedded world's own included.
+const DESCRIPTORS_MIN: u64 = 32;
+
 /// Turns signals into requests to stop, on a thread of its own.
 ///
 /// # Errors
-/// If the system has no room for the thread.
+/// If the system has no room for the thread, or for the descriptors that are opened later.
 pub(crate) fn watch() -> anyhow::Result<Arc<Stop>> {
+    if getrlimit(Resource::RLIMIT_NOFILE).is_ok_and(|(soft, _)| soft < DESCRIPTORS_MIN) {
+        bail!("too few open files are allowed: at least {DESCRIPTORS_MIN} are needed (ulimit -n)");
+    }
     start().context(
         "no thread can be started: the limit of address space or of processes is too low (ulimit -v, ulimit -u); \
          MALLOC_ARENA_MAX=1 in the environment makes address space last longer",

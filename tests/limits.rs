@@ -1,0 +1,87 @@
+//! Small machines and large inputs, through the real binary: it works, or says clearly what it needs.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+const SCAN: &str = "scan --lab --stages none -f json --config none 203.0.113.0/24";
+
+/// Runs the binary by the shell, under limits that are set before; `input` is its standard input.
+fn under(limits: &str, arguments: &str, input: impl FnOnce(&mut dyn Write) + Send) -> Output {
+    let binary = assert_cmd::cargo::cargo_bin("reputon");
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("{limits} \"$0\" {arguments}")])
+        .arg(binary)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("there is a shell");
+    let mut stdin = child.stdin.take().expect("piped");
+    std::thread::scope(|scope| {
+        scope.spawn(move || input(&mut stdin));
+        child.wait_with_output().expect("it ends")
+    })
+}
+
+fn all_known(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let lists = report["lists"].as_array().expect("lists");
+    assert!(
+        !lists.is_empty() && lists.iter().all(|list| list["unknown"] == 0),
+        "{said}"
+    );
+}
+
+#[test]
+fn r19_sixty_four_descriptors_are_enough() {
+    all_known(&under("ulimit -n 64; exec", SCAN, |_| ()));
+}
+
+#[test]
+fn r19_too_few_descriptors_are_said_to_be_too_few() {
+    let output = under("ulimit -n 20; exec", SCAN, |_| ());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("at least 32 are needed (ulimit -n)") && !said.contains("panicked"),
+        "{said}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn r19_one_processor_is_enough() {
+    all_known(&under("exec taskset -c 0", SCAN, |_| ()));
+}
+
+/// 256 MiB of address space; the system's allocator would set aside 128 MiB a thread of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn r19_little_address_space_is_enough() {
+    all_known(&under(
+        "ulimit -v 262144; export MALLOC_ARENA_MAX=1; exec",
+        SCAN,
+        |_| (),
+    ));
+}
+
+/// Lines that are one range in the end take no memory, however many there are.
+#[test]
+fn r01_a_stream_of_contiguous_and_repeated_lines_is_read_in_bounded_memory() {
+    let output = under(
+        "ulimit -v 524288; export MALLOC_ARENA_MAX=1; exec",
+        "plan --lab -f json --config none -",
+        |out| {
+            let block: String = (0..=255).map(|last| format!("203.0.113.{last}\n")).collect();
+            for _ in 0..4_000 {
+                out.write_all(block.as_bytes()).expect("it reads on");
+            }
+        },
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let plan = String::from_utf8_lossy(&output.stdout);
+    assert!(plan.contains("256"), "{plan}");
+}
