@@ -45,6 +45,7 @@ impl Bench {
             window_max: 2_000,
             path_window_max: 2_000,
             rate_qps: None,
+            careful: false,
             trains: true,
         });
         let routes = (0..routes).map(|_| {

@@ -136,6 +136,7 @@ fn a_query_on_its_way_allocates_nothing() {
         window_max: 100,
         path_window_max: 100,
         rate_qps: Some(100_000.0),
+        careful: false,
         trains: true,
     });
     let pace = engine.add_pace(50_000.0);

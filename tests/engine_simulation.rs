@@ -114,26 +114,59 @@ fn truncated_only() -> Ended {
     }
 }
 
-/// NSD's response rate limiting: 200 a second in full, the rest dropped or cut short. The engine settles below that.
+/// NSD's response rate limiting: 200 a second in full, the rest dropped or cut short. One burst finds the limit, and the
+/// engine stays below it: hardly a packet is sent for nothing.
 #[test]
 fn a_server_that_limits_its_rate_is_slowed_for() {
-    for tcp in [Tcp::Answers, Tcp::Refuses] {
-        each_seed(4, |seed| {
-            let server = Server {
-                rtt: MS(2),
-                limit: Some(RateLimit::new(200)),
-                tcp,
-                ..Server::good(1)
-            };
-            let mut setup = Setup::one(server);
-            setup.asks = 4_000;
-            let world = World::run(setup, seed);
-            assert!(world.ended.answered >= 3_980, "{tcp:?} {:?}", world.ended);
-            assert!(world.packets[0] < 4_800, "{tcp:?}: {} packets", world.packets[0]);
-            let took = world.now().since(Instant::ZERO);
-            assert!(took < Span::from_secs(35), "{tcp:?}: {took:?}");
-        });
+    // On a long way the window makes the rate, and more is on its way when the limit is found.
+    for (tcp, rtt, percent) in [
+        (Tcp::Answers, Span::from_micros(100), 1),
+        (Tcp::Answers, MS(2), 1),
+        (Tcp::Refuses, MS(2), 1),
+        (Tcp::Answers, MS(40), 2),
+    ] {
+        for (asks, seconds) in [(1_024, 8), (4_000, 26)] {
+            each_seed(4, |seed| {
+                let server = Server {
+                    rtt,
+                    jitter: rtt.part(10),
+                    limit: Some(RateLimit::new(200)),
+                    tcp,
+                    ..Server::good(1)
+                };
+                let mut setup = Setup::one(server);
+                setup.asks = asks;
+                let world = World::run(setup, seed);
+                assert_eq!(world.ended, answered(asks), "{tcp:?} {rtt:?}");
+                let counters = world.engine.counters();
+                let again = counters.sent - asks;
+                let took = world.now().since(Instant::ZERO);
+                assert!(
+                    again * 100 <= asks * percent,
+                    "{tcp:?} {rtt:?}: {again} of {asks} sent again"
+                );
+                assert!(counters.tcp <= 40, "{tcp:?} {rtt:?}: {} over TCP", counters.tcp);
+                assert!(took < Span::from_secs(seconds), "{tcp:?} {rtt:?}: {took:?}");
+            });
+        }
     }
+}
+
+/// Answers that are too long for UDP are no rate limiting: nothing waits for them.
+#[test]
+fn long_answers_are_fetched_over_tcp_and_slow_nothing() {
+    each_seed(4, |seed| {
+        let server = Server {
+            long_answers: true,
+            ..Server::good(1)
+        };
+        let mut setup = Setup::one(server);
+        setup.asks = 4_000;
+        let world = World::run(setup, seed);
+        assert_eq!(world.ended, answered(4_000));
+        let took = world.now().since(Instant::ZERO);
+        assert!(took < Span::from_secs(20), "{took:?}");
+    });
 }
 
 #[test]
@@ -503,7 +536,8 @@ fn what_is_cancelled_ends_and_leaves_nothing_behind() {
         let before = world.ended;
         world.finish();
         assert!(world.ended.answered > before.answered, "the windows are still of use");
-        assert!(world.ended.silent <= 15, "{:?}", world.ended);
+        // Two of four tries must come through: one in fifty has bad luck.
+        assert!(world.ended.silent * 30 <= world.ended.answered, "{:?}", world.ended);
         assert_eq!(world.ended.dead, 0);
     });
 }

@@ -92,6 +92,11 @@ impl Breaker {
         held
     }
 
+    /// Whether a reply has come since then.
+    pub(super) fn heard_since(&self, sent: Instant) -> bool {
+        matches!(self, Breaker::Closed { heard, .. } if sent < *heard)
+    }
+
     /// A try that was sent at `sent` stayed silent.
     pub(super) fn silent(&mut self, now: Instant, sent: Instant) -> Tripped {
         match self {

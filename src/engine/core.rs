@@ -167,7 +167,10 @@ impl Engine {
                 TIMEOUT_MIN_AUTHORITY
             };
             let rtt = Rtt::new(floor, self.options.timeout);
-            let window = Window::new(server.path_window_max);
+            let window = match server.careful {
+                true => Window::careful(server.path_window_max),
+                false => Window::new(server.path_window_max),
+            };
             let path = PathIndex(index16(self.paths.len()));
             self.paths.push(Path::new(upstream, route, bit, rtt, window));
             self.route(route).paths.push(path);

@@ -9,8 +9,11 @@ use super::core::Engine;
 use super::path::Case;
 use super::slots::{SlotIndex, State};
 use super::slow::Slow;
-use super::tcp::{TCP_FAILURES_MAX, slot_of};
+use super::tcp::{TCP_FAILURES_MAX, TCP_SLIPPED_MAX, slot_of};
 use super::upstream::TcpSeen;
+
+/// What every server sends over UDP (RFC 1035 §2.3.4).
+const UDP_ALWAYS: usize = 512;
 
 impl Engine {
     /// Takes a datagram. What fits no exchange is counted and dropped, and ends no wait.
@@ -73,7 +76,7 @@ impl Engine {
         let (path_index, edns, again) = (slot.path, slot.edns, slot.tries > 1);
         let path = &mut self.paths[usize::from(path_index.0)];
         path.rtt.sample(now.since(slot.sent));
-        path.window.answered();
+        path.window.answered(path.rtt.estimate());
         let revived = path.breaker.replied(now);
         if revived {
             path.window.restart();
@@ -96,13 +99,16 @@ impl Engine {
     fn accept(&mut self, now: Instant, index: SlotIndex, header: Header, message: &[u8]) {
         let path_index = self.slots[index].path;
         let slipped = header.truncated && header.answers == 0;
-        self.answered(now, index, !slipped);
+        let sent = self.slots[index].sent;
+        // A server in trouble may answer that in full at any rate.
+        let full = !slipped && matches!(header.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+        self.answered(now, index, full);
         let path = &mut self.paths[usize::from(path_index.0)];
         if path.case != Case::Lost {
             path.case.echo(header.case_kept);
         }
         if slipped {
-            path.slow.slipped(now);
+            path.slow.slipped(now, sent, header.rcode == Rcode::NXDOMAIN);
         }
         if header.truncated {
             self.counters.truncated += 1;
@@ -154,18 +160,20 @@ impl Engine {
         self.end_replied(now, index, reply);
     }
 
-    /// The reply was cut short: the whole one is to be had over TCP. An empty one that is (perhaps) a sign of rate
-    /// limiting is first asked for again at the slower pace.
+    /// The reply was cut short: the whole one is to be had over TCP. Of empty ones, which are (perhaps) a sign of rate
+    /// limiting, TCP brings a few, and the others are asked again at the slower pace.
     fn go_tcp(&mut self, now: Instant, index: SlotIndex, header: Header, slipped: bool) {
         let slot = &mut self.slots[index];
         let path = &self.paths[usize::from(slot.path.0)];
-        if slipped && path.slow.rate().is_some() && slot.tries <= self.options.retries {
+        let tcp_fails = self.servers[usize::from(path.upstream.0)].tcp == TcpSeen::Fails;
+        let few = !tcp_fails && self.tcp_waiting.len() < TCP_SLIPPED_MAX;
+        if slipped && !few && path.slow.rate().is_some() && slot.tries <= self.options.retries {
             let path = slot.path;
             self.enqueue(index, path, true);
             return;
         }
         slot.truncated = Some((header.rcode, header.authoritative, header.answers));
-        if self.servers[usize::from(path.upstream.0)].tcp == TcpSeen::Fails {
+        if tcp_fails {
             self.tcp_failed(now, index);
         } else {
             slot.state = State::TcpWaiting;
@@ -211,6 +219,11 @@ impl Engine {
         match matched {
             Some((header, message)) => {
                 server.tcp = TcpSeen::Works;
+                let path = slot.path;
+                let long = message.len() > UDP_ALWAYS;
+                if long && self.paths[usize::from(path.0)].slow.was_long() {
+                    self.rouse(path);
+                }
                 let reply = Reply {
                     rcode: header.rcode,
                     authoritative: header.authoritative,

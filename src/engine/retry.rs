@@ -12,7 +12,7 @@ use super::slots::{SlotIndex, State};
 const REST: Span = Span::from_millis(700);
 
 /// A window of this size or below is not what overfills a server: loss then has another cause.
-const WINDOW_SMALL: u32 = 4;
+const WINDOW_SMALL: u32 = 3;
 
 impl Engine {
     /// A try was not answered in time.
@@ -24,7 +24,10 @@ impl Engine {
         let path = &mut self.paths[usize::from(path_index.0)];
         path.window.lost(now, sent);
         let crowded = path.window.size() <= WINDOW_SMALL;
-        path.slow.lost(now, crowded);
+        // In a silence nobody can tell one rate from another.
+        if path.breaker.heard_since(sent) {
+            path.slow.lost(now, sent, crowded);
+        }
         let closed = path.breaker.is_closed();
         // A probe says nothing about an open breaker unless it was the one that was let through.
         let tripped = if closed || trial {

@@ -289,6 +289,7 @@ mod tests {
             window_max,
             path_window_max: 128,
             rate_qps: None,
+            careful: false,
             trains,
         });
         let route = engine.add_route(RouteOptions {

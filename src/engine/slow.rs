@@ -3,6 +3,12 @@
 //! A name server with response rate limiting drops part of what exceeds its limit and answers the rest cut short and empty
 //! (TC set, no records). On a short path one query in flight is already thousands a second, so the window cannot follow;
 //! this finds the rate at which replies do come, and paces the path to it.
+//!
+//! An empty reply is a sign at once: the path rests until the server has forgotten the burst, and goes on well below what
+//! was answered. An answer can also be too long for UDP; where TCP then brings a long one, the pace is lifted, and empty
+//! replies of that path say nothing from then on, unless they deny. What was on its way when the limit was
+//! found says nothing more. Windows stay small until a server has shown that it bears a thousand replies, so that little
+//! is on its way then.
 
 use crate::clock::{Instant, Span};
 
@@ -14,8 +20,20 @@ const ROUND: Span = Span::from_millis(1_100);
 /// Rounds without trouble before a faster pace is tried: what a server has limited, it will limit again.
 const CLEAN_ROUNDS: u32 = 5;
 
-/// And rounds without trouble after which the limit is taken to be gone, and the pace goes up fast.
+/// The same where the limit was guessed from a burst, to begin with below it.
+const CLEAN_ROUNDS_GUESS: u32 = 2;
+
+/// The same where the limit is known; after twice as many it is taken to be gone, and the pace goes up fast.
 const CLEAN_ROUNDS_LONG: u32 = 30;
+
+/// How long a path rests after an empty reply. NSD halves its count every second and stays shut for the whole one that
+/// follows a burst; twice as long each time nothing was answered in between.
+const REST: Span = Span::from_secs(2);
+const REST_MAX: Span = Span::from_secs(8);
+
+/// Of what was answered in the second before the first empty reply, the share that is tried next: buckets that were full
+/// let through twice their rate.
+const SHARE_OF_BURST: f64 = 0.47;
 
 /// Above every share, so that the first bad round counts.
 const SHARE_UNKNOWN: f64 = 10.0;
@@ -43,6 +61,23 @@ pub(super) struct Slow {
     limit: f64,
     /// The share of bad tries for which it was slowed last, until a clean round.
     share_slowed: f64,
+    /// Full replies of the round before.
+    good_before: u32,
+    /// Whether a full reply has ever come.
+    heard: bool,
+    /// Nothing passes before.
+    rests_until: Instant,
+    rest: Span,
+    /// When it was slowed last: what was sent before belongs to the same trouble.
+    slowed_at: Instant,
+    /// The fastest pace that had a clean round.
+    steady: f64,
+    /// Clean rounds before a faster pace is tried.
+    patience: u32,
+    /// The pace before an empty reply that may have been a long answer.
+    before: Option<Option<f64>>,
+    /// Empty replies were seen to stand for long answers.
+    long_answers: bool,
 }
 
 impl Default for Slow {
@@ -57,6 +92,15 @@ impl Default for Slow {
             clean_rounds: 0,
             limit: 0.0,
             share_slowed: SHARE_UNKNOWN,
+            good_before: 0,
+            heard: false,
+            rests_until: Instant::ZERO,
+            rest: REST,
+            slowed_at: Instant::ZERO,
+            steady: 0.0,
+            patience: CLEAN_ROUNDS,
+            before: None,
+            long_answers: false,
         }
     }
 }
@@ -64,7 +108,8 @@ impl Default for Slow {
 impl Slow {
     /// When the next packet may pass.
     pub(super) fn ready_at(&self) -> Instant {
-        self.bucket.as_ref().map_or(Instant::ZERO, Bucket::ready_at)
+        let paced = self.bucket.as_ref().map_or(Instant::ZERO, Bucket::ready_at);
+        paced.max(self.rests_until)
     }
 
     pub(super) fn take(&mut self, now: Instant) {
@@ -76,20 +121,88 @@ impl Slow {
     /// A full reply came.
     pub(super) fn good(&mut self, now: Instant) {
         self.good += 1;
+        self.heard = true;
         self.judge(now, false);
     }
 
-    /// A reply came cut short and empty.
-    pub(super) fn slipped(&mut self, now: Instant) {
+    /// A reply to what was sent at `sent` came cut short and empty; `denied` if it says NXDOMAIN, which is never long.
+    pub(super) fn slipped(&mut self, now: Instant, sent: Instant, denied: bool) {
+        if sent <= self.slowed_at || (self.long_answers && !denied) {
+            return;
+        }
+        if self.heard {
+            self.limit_found(now, denied);
+            return;
+        }
         self.bad += 1;
         self.slips += 1;
         self.judge(now, true);
     }
 
-    /// A try was lost; `crowded` if the window is not to blame because it is small already.
-    pub(super) fn lost(&mut self, now: Instant, crowded: bool) {
+    /// A try of `sent` was lost; `crowded` if the window is not to blame because it is small already.
+    pub(super) fn lost(&mut self, now: Instant, sent: Instant, crowded: bool) {
+        if sent <= self.slowed_at {
+            return;
+        }
         self.bad += 1;
         self.judge(now, crowded);
+    }
+
+    /// An empty reply turned out to stand for an answer that is too long for UDP. Whether the pace was lifted.
+    pub(super) fn was_long(&mut self) -> bool {
+        self.long_answers = true;
+        let Some(before) = self.before.take() else {
+            return false;
+        };
+        self.rests_until = Instant::ZERO;
+        match before {
+            Some(rate) => self.set(rate),
+            None => (self.rate, self.bucket) = (None, None),
+        }
+        true
+    }
+
+    /// The first reply beyond a limit.
+    fn limit_found(&mut self, now: Instant, certain: bool) {
+        let elapsed = now.since(self.round_began).as_secs_f64();
+        let before = f64::from(self.good_before) * (1.0 - elapsed / ROUND.as_secs_f64()).max(0.0);
+        let answered = f64::from(self.good) + before;
+        if !certain && answered == 0.0 && self.rate.is_some() {
+            // Not one in full, even after a rest: who cuts every reply short does so at any rate.
+            self.before.get_or_insert(None);
+            self.was_long();
+            return;
+        }
+        self.before = (!certain).then_some(self.rate);
+        let rate = match self.rate {
+            None => {
+                self.patience = CLEAN_ROUNDS_GUESS;
+                answered * SHARE_OF_BURST
+            }
+            Some(rate) => {
+                self.patience = CLEAN_ROUNDS_LONG;
+                match self.steady < rate && self.steady > 0.0 {
+                    true => self.steady,
+                    false => rate * 0.9,
+                }
+            }
+        };
+        let rate = rate.max(RATE_MIN);
+        self.set(rate);
+        (self.limit, self.steady) = (rate, self.steady.min(rate));
+        self.rest = match answered > 0.0 {
+            true => REST,
+            false => self.rest.times(2).min(REST_MAX),
+        };
+        (self.slowed_at, self.rests_until) = (now, now + self.rest);
+        self.begin_round(self.rests_until);
+        (self.good_before, self.clean_rounds) = (0, 0);
+    }
+
+    fn begin_round(&mut self, at: Instant) {
+        self.round_began = at;
+        self.good_before = self.good;
+        (self.good, self.bad, self.slips) = (0, 0, 0);
     }
 
     fn judge(&mut self, now: Instant, may_slow: bool) {
@@ -110,7 +223,7 @@ impl Slow {
             let measured = f64::from(self.good) / elapsed.as_secs_f64();
             self.limit = measured;
             self.set((measured * 0.9).max(RATE_MIN));
-            self.clean_rounds = 0;
+            (self.clean_rounds, self.patience, self.before) = (0, CLEAN_ROUNDS, None);
             self.share_slowed = if self.slips > 0 { 1.0 } else { bad_share };
         } else if bad {
             // Going slower did not help: the loss is the path's own, and the pace is lifted.
@@ -118,17 +231,19 @@ impl Slow {
         } else if let Some(rate) = self.rate {
             self.clean_rounds += 1;
             let clean = bad_share < 0.02;
-            if rate < self.limit * 0.75 || (clean && self.clean_rounds > CLEAN_ROUNDS_LONG) {
+            if clean {
+                self.steady = self.steady.max(rate);
+            }
+            if rate < self.limit * 0.75 || (clean && self.clean_rounds > 2 * CLEAN_ROUNDS_LONG) {
                 self.set(rate * 1.25);
-            } else if clean && self.clean_rounds > CLEAN_ROUNDS {
+            } else if clean && self.clean_rounds > self.patience {
                 self.set(rate * 1.03);
             }
         }
         if bad_share < 0.02 {
             self.share_slowed = SHARE_UNKNOWN;
         }
-        self.round_began = now;
-        (self.good, self.bad, self.slips) = (0, 0, 0);
+        self.begin_round(now);
     }
 
     /// Whether the trouble of this round may come from the rate: only where some got through, for silence is the breaker's
@@ -176,13 +291,32 @@ mod tests {
                 slow.good(now);
             } else {
                 bad += 1;
-                slow.slipped(now);
+                slow.slipped(now, now, true);
             }
         }
         let rate = slow.rate().expect("it was slowed");
         assert!((100.0..230.0).contains(&rate), "{rate}");
         assert!(good > 60 * 120, "{good}");
-        assert!(f64::from(bad) < 0.06 * f64::from(good), "{bad} of {good}");
+        assert!(f64::from(bad) < 0.005 * f64::from(good), "{bad} of {good}");
+    }
+
+    #[test]
+    fn an_answer_that_was_too_long_for_udp_slows_nothing() {
+        let mut slow = Slow::default();
+        let mut now = Instant::from_nanos(1);
+        for _ in 0..100 {
+            now += Span::from_millis(1);
+            slow.good(now);
+        }
+        slow.slipped(now, now, false);
+        assert!(slow.ready_at() > now, "held until more is known");
+        assert!(slow.was_long());
+        assert!(slow.ready_at() <= now && slow.rate().is_none());
+        now += Span::from_millis(1);
+        slow.slipped(now, now, false);
+        assert!(slow.ready_at() <= now, "the next one is no sign at all");
+        slow.slipped(now, now, true);
+        assert!(slow.ready_at() > now, "but a denial is never long");
     }
 
     #[test]
@@ -191,7 +325,8 @@ mod tests {
         for millis in 0..10_000u64 {
             slow.good(Instant::ZERO + Span::from_millis(millis));
             if millis % 100 == 0 {
-                slow.lost(Instant::ZERO + Span::from_millis(millis), true);
+                let now = Instant::ZERO + Span::from_millis(millis);
+                slow.lost(now, now, true);
             }
         }
         assert_eq!(slow.rate(), None);

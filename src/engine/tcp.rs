@@ -11,6 +11,9 @@ pub(super) const TCP_MAX: usize = 64;
 /// And to one upstream. A rate-limiting server that cuts replies short would otherwise be flooded over TCP instead.
 pub(super) const TCP_PER_UPSTREAM_MAX: u32 = 4;
 
+/// Exchanges in line for TCP after empty replies at most: what a limit has cut short is mostly to be asked again, later.
+pub(super) const TCP_SLIPPED_MAX: usize = 16;
+
 /// Failures of any kind after which a server that never answered over TCP is not asked that way any more. A firewall
 /// that drops the packets shows as time-outs only, and each of them holds one of the few places for seconds.
 pub(super) const TCP_FAILURES_MAX: u32 = 3;

@@ -23,6 +23,8 @@ pub struct UpstreamOptions {
     pub path_window_max: u32,
     /// Packets a second at most; none: no limit but the window.
     pub rate_qps: Option<f64>,
+    /// It may limit the rate of its replies, as authorities do: windows to it grow carefully at first.
+    pub careful: bool,
     /// Queries may travel in trains (UDP GSO): only where nothing but our own machine or network is between.
     pub trains: bool,
 }
@@ -45,6 +47,7 @@ pub(super) struct Server {
     pub(super) window_max: u32,
     pub(super) path_window_max: u32,
     pub(super) bucket: Option<Bucket>,
+    pub(super) careful: bool,
     pub(super) trains: bool,
     /// Queries go out with EDNS.
     pub(super) edns: bool,
@@ -69,6 +72,7 @@ impl Server {
             window_max: options.window_max.max(1),
             path_window_max: options.path_window_max.max(1),
             bucket: options.rate_qps.map(Bucket::paced),
+            careful: options.careful,
             trains: options.trains,
             edns: true,
             edns_answered: false,

@@ -4,14 +4,25 @@
 //! A stock rbldnsd drops what exceeds some 140 queries waiting in its receive buffer, so a server that is not known gets
 //! at most [`WINDOW_MAX`]. Decrease is by measured share of loss, not by a single loss: a path that loses one packet in a
 //! hundred whatever the rate would otherwise be held at a dozen queries for ever (the 1.22 ÷ √loss of TCP).
+//!
+//! An authority may limit its replies a second without having shown it yet, and what is in flight when it does is lost:
+//! until it has given [`REPLIES_TO_PROVE`] of them, only some 400 a second are let grow.
 
-use crate::clock::Instant;
+use crate::clock::{Instant, Span};
 
 /// In flight at first.
 pub(super) const WINDOW_START: u32 = 12;
 
 /// In flight at most to a server that is not known to bear more.
 pub const WINDOW_MAX: u32 = 128;
+
+/// In flight to a server that may limit its replies, until it has given so many.
+const WINDOW_UNPROVEN: u32 = 8;
+pub(super) const REPLIES_TO_PROVE: u32 = 1_000;
+
+/// Its replies a second meanwhile, where the way is long and the window makes the rate: twice the usual limit, which is
+/// what full buckets let through.
+const RATE_UNPROVEN: f64 = 400.0;
 
 /// Tries whose fate is looked at together, at least.
 const ROUND_MIN: u32 = 32;
@@ -28,6 +39,8 @@ pub(super) struct Window {
     /// It is never made smaller than this.
     floor: f32,
     in_flight: u32,
+    /// Replies that it takes yet to let it grow freely.
+    unproven: u32,
     answered: u32,
     lost: u32,
     /// When it was last made smaller: packets sent before that belong to the same congestion.
@@ -43,9 +56,20 @@ impl Window {
             max: max as f32,
             floor: 1.0,
             in_flight: 0,
+            unproven: 0,
             answered: 0,
             lost: 0,
             decreased: None,
+        }
+    }
+
+    /// One to a server that may limit its replies.
+    pub(super) fn careful(max: u32) -> Window {
+        let window = Window::new(max);
+        Window {
+            size: window.size.min(WINDOW_UNPROVEN as f32),
+            unproven: REPLIES_TO_PROVE,
+            ..window
         }
     }
 
@@ -77,8 +101,8 @@ impl Window {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// An answer came.
-    pub(super) fn answered(&mut self) {
+    /// An answer came, as they do after `rtt`.
+    pub(super) fn answered(&mut self, rtt: Span) {
         // A window that is not used says nothing about what the server would bear.
         let used = self.in_flight as f32 * 2.0 >= self.size;
         self.released();
@@ -89,9 +113,19 @@ impl Window {
             } else {
                 1.0 / self.size
             };
-            self.size = (self.size + step).min(self.max);
+            self.size = (self.size + step).min(self.most(rtt).max(self.size));
         }
         self.end_round();
+    }
+
+    /// How large it may grow now.
+    fn most(&mut self, rtt: Span) -> f32 {
+        if self.unproven == 0 {
+            return self.max;
+        }
+        self.unproven -= 1;
+        let most = (RATE_UNPROVEN * rtt.as_secs_f64()) as f32;
+        most.max(WINDOW_UNPROVEN as f32).max(self.floor).min(self.max)
     }
 
     /// A packet that was sent at `sent` was given up as lost. A full buffer loses many packets at once: those that were
@@ -157,7 +191,7 @@ mod tests {
                     lost += 1;
                     window.lost(now, sent_at);
                 } else {
-                    window.answered();
+                    window.answered(Span::ZERO);
                 }
             }
         }

@@ -46,6 +46,7 @@ impl Desk {
             recursive: true,
             window_max: 64,
             path_window_max: 64,
+            careful: false,
             trains: false,
             rate_qps: None,
         });

@@ -98,6 +98,7 @@ impl Doors {
             window_max: self.window_max.unwrap_or(default),
             path_window_max: self.window_max.unwrap_or(WINDOW_MAX),
             rate_qps: None,
+            careful: server.kind != ServerKind::Resolver,
             trains: self.own_sockets && self.trains && is_near(server.address.ip()),
         }))
     }

@@ -84,6 +84,18 @@ pub(crate) fn truncated(query: &[u8]) -> Vec<u8> {
     message
 }
 
+/// The true reply without its records, as rate limiting leaves it.
+pub(crate) fn cut_short(query: &[u8]) -> Vec<u8> {
+    let rcode = if is_listed(number_of(query)) {
+        Rcode::NOERROR
+    } else {
+        Rcode::NXDOMAIN
+    };
+    let mut message = reply(query, rcode);
+    message[2] |= 0x02;
+    message
+}
+
 /// Octets without meaning behind the message, and sometimes a record count that promises more than there is.
 pub(crate) fn add_garbage(message: &mut Vec<u8>, rng: &mut StdRng) {
     message[11] = rng.random_range(0..4);

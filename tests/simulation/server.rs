@@ -10,7 +10,9 @@ use reputon::clock::{Instant, Span};
 use reputon::datagram::TcpFailure;
 use reputon::wire::Rcode;
 
-use super::message::{add_garbage, bare_formerr, has_edns, lower_case, number_of, reply, truncated, truth};
+use super::message::{
+    add_garbage, bare_formerr, cut_short, has_edns, is_listed, lower_case, number_of, reply, truncated, truth,
+};
 
 /// What a server does with EDNS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +38,14 @@ pub(crate) enum Tcp {
     Lies,
 }
 
-/// Response rate limiting as NSD does it: so many full replies a second, the rest half dropped and half cut short.
+/// Response rate limiting as NSD does it: so many full replies a second, the rest half dropped and half cut short. Queries
+/// are counted by the second, answered or not, and what was counted before weighs half as much every second.
 #[derive(Debug, Clone)]
 pub(crate) struct RateLimit {
     pub(crate) rate_qps: u32,
     second: u64,
-    served: u32,
+    counted: u32,
+    before: u32,
 }
 
 impl RateLimit {
@@ -49,8 +53,19 @@ impl RateLimit {
         RateLimit {
             rate_qps,
             second: 0,
-            served: 0,
+            counted: 0,
+            before: 0,
         }
+    }
+
+    fn is_over(&mut self, now: Instant) -> bool {
+        let second = now.as_nanos() / 1_000_000_000;
+        while self.second < second {
+            self.before = self.before / 2 + self.counted;
+            (self.second, self.counted) = (self.second + 1, 0);
+        }
+        self.counted += 1;
+        self.before.max(self.before / 2 + self.counted) >= 2 * self.rate_qps
     }
 }
 
@@ -77,6 +92,8 @@ pub(crate) struct Server {
     pub(crate) tcp: Tcp,
     /// All replies are cut short.
     pub(crate) truncates: bool,
+    /// Listings are too long for UDP.
+    pub(crate) long_answers: bool,
     pub(crate) limit: Option<RateLimit>,
     /// Queries that wait at most, and the time that each takes.
     pub(crate) buffer: Option<(usize, Span)>,
@@ -109,6 +126,7 @@ impl Server {
             edns: Edns::Fine,
             tcp: Tcp::Answers,
             truncates: false,
+            long_answers: false,
             limit: None,
             buffer: None,
             silent: None,
@@ -150,7 +168,13 @@ impl Server {
     /// What comes of a query over TCP.
     pub(crate) fn take_tcp(&self, query: &[u8]) -> (Span, Result<Vec<u8>, TcpFailure>) {
         match self.tcp {
-            Tcp::Answers => (self.rtt.times(2), Ok(truth(query))),
+            Tcp::Answers => {
+                let mut message = truth(query);
+                if self.long_answers && is_listed(number_of(query)) {
+                    message.resize(1_500, 0);
+                }
+                (self.rtt.times(2), Ok(message))
+            }
             Tcp::Refuses => (self.rtt, Err(TcpFailure::Connect)),
             Tcp::Hangs => (Span::from_secs(3), Err(TcpFailure::Broken)),
             Tcp::Lies => {
@@ -231,13 +255,8 @@ impl Server {
             }
         }
         if let Some(limit) = &mut self.limit {
-            let second = now.as_nanos() / 1_000_000_000;
-            if limit.second != second {
-                (limit.second, limit.served) = (second, 0);
-            }
-            limit.served += 1;
-            if limit.served > limit.rate_qps {
-                return rng.random_bool(0.5).then(|| truncated(query));
+            if limit.is_over(now) {
+                return rng.random_bool(0.5).then(|| cut_short(query));
             }
         }
         let seen = self.seen.entry(number_of(query)).or_default();
@@ -245,6 +264,7 @@ impl Server {
         match self.trouble {
             Some(trouble) if *seen <= trouble.first => Some(reply(query, trouble.rcode)),
             _ if self.truncates => Some(truncated(query)),
+            _ if self.long_answers && is_listed(number_of(query)) => Some(truncated(query)),
             _ => Some(truth(query)),
         }
     }

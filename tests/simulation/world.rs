@@ -157,6 +157,7 @@ impl World {
                     window_max: setup.window_max,
                     path_window_max: setup.window_max,
                     rate_qps: setup.upstream_qps,
+                    careful: true,
                     trains: false,
                 })
             })
