@@ -82,6 +82,7 @@ pub(crate) fn engine(data: &[u8]) {
         window_max: 8,
         path_window_max: 8,
         rate_qps: None,
+        careful: true,
         trains: false,
     });
     let route = engine.add_route(RouteOptions {

@@ -100,8 +100,10 @@ fn a_stock_rbldnsd_is_never_pruned() {
     assert!(count(&run, "asked") > 16_384, "{run}");
 }
 
-/// A server that proves itself by the test entry and then denies every parent, also of what it lists: each address whose
-/// last octet is `last`.
+/// What a server lists, by the octets of an address in the order of its name.
+type Lists = fn(&[u8]) -> bool;
+
+/// A server that proves itself by the test entry and then denies every parent, also of what it lists.
 struct Liar {
     address: SocketAddr,
     stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
@@ -109,7 +111,7 @@ struct Liar {
 }
 
 impl Liar {
-    fn start(last: u8) -> Liar {
+    fn start(lists: Lists) -> Liar {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let wait = std::time::Duration::from_millis(100);
         socket.set_read_timeout(Some(wait)).expect("a good timeout");
@@ -121,7 +123,7 @@ impl Liar {
                 let Ok((_, from)) = socket.recv_from(&mut octets) else {
                     continue;
                 };
-                let _ = socket.send_to(&answer(&octets, last), from);
+                let _ = socket.send_to(&answer(&octets, lists), from);
             }
         });
         Liar {
@@ -139,7 +141,7 @@ impl Drop for Liar {
     }
 }
 
-fn answer(query: &[u8], last: u8) -> Vec<u8> {
+fn answer(query: &[u8], lists: Lists) -> Vec<u8> {
     let mut at = 12;
     let mut numbers: Vec<u8> = Vec::new();
     while query[at] != 0 {
@@ -153,7 +155,7 @@ fn answer(query: &[u8], last: u8) -> Vec<u8> {
     }
     let mut reply = query[..at + 5].to_vec();
     let test = [2, 0, 0, 127];
-    let listed = numbers == test || (numbers.len() == 4 && numbers[0] == last && numbers[3] == 198);
+    let listed = numbers == test || (numbers.len() == 4 && numbers[3] == 198 && lists(&numbers));
     let exists = listed || test.ends_with(&numbers);
     (reply[2], reply[3]) = (reply[2] | 0x84, if exists { 0 } else { 3 });
     (reply[7], reply[11]) = (u8::from(listed), 0);
@@ -165,9 +167,68 @@ fn answer(query: &[u8], last: u8) -> Vec<u8> {
 
 #[test]
 fn one_contradiction_ends_pruning_and_takes_back_what_it_had_settled() {
-    let liar = Liar::start(77);
+    let liar = Liar::start(|octets| octets[0] == 77);
     let (listed, run) = scan(liar.address, &["--prune"]);
     let expected: Vec<String> = (0..64).map(|block| format!("198.18.{block}.77")).collect();
     assert_eq!(listed, expected);
     assert_eq!(count(&run, "pruned"), 0, "{run}");
+}
+
+/// What was handed out before the contradiction cannot be taken back: the run says so, and is not clean.
+#[test]
+fn what_had_closed_before_a_contradiction_is_not_passed_off_as_clean() {
+    let liar = Liar::start(|octets| octets[2] == 19 && octets[1] >= 100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("own.toml");
+    std::fs::write(&file, CATALOGUE).expect("written");
+    let report = folder.path().join("run.json");
+    let run = |targets: &[&str]| {
+        let mut command = Command::cargo_bin("reputon").expect("the binary is built");
+        command
+            .arg("scan")
+            .args(targets)
+            .args([
+                "--prune",
+                "-f",
+                "none",
+                "--lists",
+                "own",
+                "--only-catalogue",
+                "--catalogue",
+            ])
+            .arg(&file)
+            .args(["--stages", "none", "--rate", "0", "--fail-on", "A"])
+            .args(["--resolver", &liar.address.to_string()])
+            .args(["--route", &format!("{ZONE}={}", liar.address), "-o"])
+            .arg(&report);
+        let command = command.env("XDG_DATA_HOME", folder.path());
+        command.output().expect("it runs")
+    };
+    // More tiles than are open at a time.
+    let output = run(&["198.18.0.0/16", "198.19.0.0/17"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("without --prune"), "{told}");
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    let json: Value = serde_json::from_slice(&std::fs::read(&report).expect("written")).expect("JSON");
+    assert!(count(&json["run"], "unproved") > 10_000, "{}", json["run"]);
+    let output = run(&["198.18.0.0/18"]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Nothing can be pruned through a resolver, and who asks for it is told so.
+#[test]
+fn pruning_through_a_resolver_is_an_error() {
+    let output = Command::cargo_bin("reputon")
+        .expect("the binary is built")
+        .args(["scan", "198.18.0.0/24", "--prune", "--resolver", "127.0.0.1:9"])
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("--direct") && told.contains("--route"), "{told}");
 }

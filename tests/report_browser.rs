@@ -152,6 +152,7 @@ fn page(folder: &Path, dossiers: &[Dossier]) -> PathBuf {
         retried: 0,
         folded: 0,
         pruned: 0,
+        unproved: 0,
         complete: 1.0,
         queries: [(HOSTILE[4].to_owned(), 2)].into(),
         diff: None,

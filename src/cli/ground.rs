@@ -157,6 +157,13 @@ pub(crate) fn start_lab(options: &LabOptions, plan: &Plan<'_>) -> anyhow::Result
 
 /// How to scan, by what was typed. A lab that was started is the only server.
 pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result<ScanOptions> {
+    // A rehearsal leaves servers aside, and with them what needs them.
+    if args.pace.prune && lab.is_none() && !args.path.direct && args.path.route.is_empty() {
+        bail!(
+            "--prune believes the lists' own servers only, and all questions would go through a resolver: add --direct, or \
+             --route ZONE=ADDR:PORT, or leave --prune out"
+        );
+    }
     Ok(ScanOptions {
         resolvers: match lab {
             Some(lab) => vec![lab.addr()],

@@ -303,6 +303,7 @@ mod tests {
             retried: 0,
             folded: 0,
             pruned: 0,
+            unproved: 0,
             complete: 1.0,
             queries: Default::default(),
             diff: None,

@@ -17,6 +17,11 @@ pub(crate) fn is_usable(report: &RunReport, list: ListIndex, unchecked: bool) ->
     found.is_some_and(|one| one.healthy_at_start.unwrap_or(unchecked || one.vouched.is_some()))
 }
 
+/// Pairs that were handed out on denials of which one was found to be false later.
+pub(crate) fn unproved(report: &RunReport) -> u64 {
+    report.lists.iter().map(|list| list.unproved).sum()
+}
+
 /// The record of a list of the run.
 pub(crate) fn list_record(catalogue: &Catalogue, report: &ListReport) -> ListRecord {
     let health = match (report.healthy_at_start, &report.fault) {
@@ -67,6 +72,7 @@ pub(crate) fn run_record(
         retried: report.counters.retried,
         folded: report.folded,
         pruned: report.pruned,
+        unproved: unproved(report),
         complete: match report.planned {
             0 => 0.0,
             planned => report.answered as f64 / planned as f64,
@@ -88,6 +94,14 @@ pub(crate) fn talk(catalogue: &Catalogue, report: &RunReport) {
         if let Some(fault) = &list.fault {
             say(format!("{}: {}", catalogue.list(list.list).id, visible(&fault.why)));
         }
+    }
+    for list in report.lists.iter().filter(|list| list.unproved > 0) {
+        say(format!(
+            "{}: {} addresses were taken to be not listed because a server denied their parents, and it denied one with a \
+             listing below later: ask again without --prune",
+            catalogue.list(list.list).id,
+            list.unproved,
+        ));
     }
     let counters = report.counters;
     // Replies to tries that were given up come late, and networks double some: what is beyond that is nobody's reply.

@@ -91,6 +91,9 @@ pub struct RunRecord {
     pub folded: u64,
     /// Pairs learnt from a parent's NXDOMAIN.
     pub pruned: u64,
+    /// Of these: handed out before a denial of the same servers was found to be false.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unproved: u64,
     /// Answered over planned, from 0 to 1.
     #[serde(serialize_with = "share")]
     pub complete: f64,
@@ -99,6 +102,10 @@ pub struct RunRecord {
     /// What changed since an earlier run, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<Difference>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How a list's checks ended.

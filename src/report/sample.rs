@@ -65,6 +65,7 @@ pub(super) fn run_record() -> RunRecord {
         retried: 3,
         folded: 3,
         pruned: 0,
+        unproved: 0,
         complete: 16.0 / 18.0,
         queries: [("alpha".to_owned(), 6), ("beta".to_owned(), 3)].into(),
         diff: None,

@@ -10,8 +10,9 @@
 //! 3. no address is found listed below a parent that it denied. To find that out, some addresses below each denied parent
 //!    are asked all the same, and all of them below the first one and one in [`FULL_ONE_IN`].
 //!
-//! One contradiction ends pruning by that server, and what pruning had settled in the open tiles is pending again. A listed
-//! parent is a hint at most: everything below is asked.
+//! One contradiction ends pruning by that server, and what pruning had settled in the open tiles is pending again. What had
+//! been handed out by then is counted as unproved, and the run says so: it is no clean run. A listed parent is a hint at
+//! most: everything below is asked.
 //!
 //! What is pruned is provisional like any answer, until a later control of the list is good.
 
@@ -65,6 +66,10 @@ pub(super) struct Pruning {
     denied: HashMap<(u32, Ipv4Addr), Upstream>,
     /// A denied parent has been asked about in full.
     begun: bool,
+    /// Pairs of tiles that were handed out which pruning had settled, and those among them that rest on a server's word
+    /// when one was found to be false.
+    closed: u64,
+    unproved: u64,
 }
 
 impl Pruning {
@@ -306,6 +311,24 @@ impl<N: Network> Worker<'_, N> {
         }
     }
 
+    /// A tile is handed out: counts what pruning has settled in it.
+    pub(super) fn count_pruned(&mut self, number: u32) {
+        let Some(open) = self.window.get(number) else { return };
+        for lane in self.lanes.iter_mut().filter(|lane| lane.kind == open.kind()) {
+            if let Some(pruning) = &mut lane.prune {
+                let pairs = (0..open.chunk.len()).map(|offset| open.tile.observation(lane.column, offset));
+                pruning.closed += pairs.filter(|(_, how)| *how == How::Pruned).count() as u64;
+            }
+        }
+    }
+
+    /// How many pairs of a column were handed out on the word of servers of which one was found to be false later.
+    pub(super) fn unproved(&self, column: usize) -> u64 {
+        let lanes = self.lanes.iter().filter(|lane| lane.column == column);
+        let prunings = lanes.filter_map(|lane| lane.prune.as_ref());
+        prunings.map(|pruning| pruning.unproved).sum()
+    }
+
     /// An address is listed. If its parent was denied, that was false, and so may be whatever else was denied.
     pub(super) fn hold_against_parent(&mut self, index: LaneIndex, number: u32, offset: u8) {
         let lane = &mut self.lanes[usize::from(index.0)];
@@ -318,6 +341,7 @@ impl<N: Network> Worker<'_, N> {
             return;
         };
         pruning.servers.insert(liar, Trust::Refuted);
+        pruning.unproved = pruning.closed;
         pruning.denied.clear();
         let (column, kind) = (lane.column, lane.kind);
         lane.provisional = 0;

@@ -227,6 +227,9 @@ pub struct ListReport {
     pub unknown: u64,
     /// Targets not to be asked.
     pub not_asked: u64,
+    /// Of those not listed: settled by pruning and handed out before a denial of a server was found to be false. They
+    /// rest on denials of the same servers, and on nothing else.
+    pub unproved: u64,
 }
 
 /// How a run went.
@@ -602,6 +605,7 @@ impl Scan<'_> {
                     not_listed: counted.not_listed,
                     unknown: counted.unknown,
                     not_asked: counted.not_asked,
+                    unproved: worker.unproved(column),
                 }
             })
             .collect();

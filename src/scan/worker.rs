@@ -349,6 +349,7 @@ impl<'a, N: Network> Worker<'a, N> {
         let counts = &mut self.counts;
         let (done, listed) = (&mut self.done_targets, &mut self.listed_targets);
         let ordered = receiver.wants_input_order();
+        let mut pruned = Vec::new();
         for number in self.window.first()..self.window.end() {
             let open = self.window.get(number).expect("between first and end");
             if open.done || !open.tile.is_complete() || waits && !open.kept || !self.explainer.is_explained(number) {
@@ -360,6 +361,9 @@ impl<'a, N: Network> Worker<'a, N> {
             self.related
                 .conclude(number, (plan.catalogue, &self.lanes), &mut self.explainer);
             open.done = true;
+            if self.options.prune {
+                pruned.push(number);
+            }
             for offset in 0..open.chunk.len() {
                 let explained = self.explainer.explained(open, offset, !ordered);
                 let dossier = dossier(plan, open, offset, explained);
@@ -373,6 +377,9 @@ impl<'a, N: Network> Worker<'a, N> {
             if !open.kept {
                 self.journal.close(now, open.number);
             }
+        }
+        for number in pruned {
+            self.count_pruned(number);
         }
         loop {
             let number = self.window.first();

@@ -8,7 +8,7 @@ use reputon::clock::Span;
 use reputon::dossier::Difference;
 use reputon::report::{Format, ListRecord, Options, Outputs, RunEnd, RunHead, nagios_line};
 use reputon::scan::{Progress, RealNetwork, Receiver, Scan, StopReason};
-use reputon::verdict::{Audit, Judge, Tally, Weights};
+use reputon::verdict::{Audit, ExitStatus, Judge, NagiosStatus, Tally, Weights};
 
 use crate::cli::args::{AuditArgs, ScanArgs};
 use crate::cli::dispatch::FAILED;
@@ -17,7 +17,7 @@ use crate::cli::keeping::{Keeping, Kept};
 use crate::cli::notify::{News, notify};
 use crate::cli::options::{OutputOptions, ScanFormat};
 use crate::cli::progress::{Bars, Quiet};
-use crate::cli::records::{is_usable, list_record, run_record, talk};
+use crate::cli::records::{is_usable, list_record, run_record, talk, unproved};
 use crate::cli::reports::{Output, Reports};
 use crate::cli::signals;
 use crate::cli::values::OutputKind;
@@ -140,11 +140,17 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         Some(StopReason::Interrupt) if !reports.broken_pipe => signals::INTERRUPTED,
         Some(StopReason::Terminate) => signals::TERMINATED,
         _ if reports.broken_pipe && !reports.files => 0,
-        _ if args.notify.nagios => tallied.nagios_status(min_coverage).code(),
+        _ if args.notify.nagios => match tallied.nagios_status(min_coverage) {
+            NagiosStatus::Ok if unproved(&report) > 0 => NagiosStatus::Warning.code(),
+            status => status.code(),
+        },
         _ if !kept => FAILED,
         _ => {
             told?;
-            tallied.exit_status(args.exit.fail_on.tier(), min_coverage).code()
+            match tallied.exit_status(args.exit.fail_on.tier(), min_coverage) {
+                ExitStatus::Clean if unproved(&report) > 0 => ExitStatus::Incomplete.code(),
+                status => status.code(),
+            }
         }
     })
 }
