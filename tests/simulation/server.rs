@@ -254,10 +254,10 @@ impl Server {
                 Edns::Dropped => return None,
             }
         }
-        if let Some(limit) = &mut self.limit {
-            if limit.is_over(now) {
-                return rng.random_bool(0.5).then(|| cut_short(query));
-            }
+        if let Some(limit) = &mut self.limit
+            && limit.is_over(now)
+        {
+            return rng.random_bool(0.5).then(|| cut_short(query));
         }
         let seen = self.seen.entry(number_of(query)).or_default();
         *seen += 1;
