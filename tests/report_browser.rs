@@ -66,6 +66,7 @@ fn dossiers() -> Vec<Dossier> {
                     tier,
                     reason: Some(hostile.to_owned()),
                     ttl: 60,
+                    reason_cut: false,
                 }))
             };
             let (hard, minor) = match at {

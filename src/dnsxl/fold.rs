@@ -49,6 +49,7 @@ pub fn fold(composite: &List, part: &List, seen: &Observation) -> Option<Observa
             tier,
             reason: listing.reason.clone(),
             ttl: listing.ttl,
+            reason_cut: listing.reason_cut,
         })),
     })
 }
@@ -69,6 +70,7 @@ mod tests {
             tier: Tier::A,
             reason: Some("why".into()),
             ttl: 60,
+            reason_cut: false,
         }))
     }
 

@@ -228,6 +228,7 @@ impl Read {
             tier: self.hardest.1,
             reason: None,
             ttl,
+            reason_cut: false,
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct Listing {
     pub reason: Option<String>,
     /// Seconds that the entry may be kept.
     pub ttl: u32,
+    /// The run was stopped while the reason was still being asked for: it is asked again when the run goes on.
+    pub reason_cut: bool,
 }
 
 /// Why something is unknown.
@@ -183,6 +185,7 @@ impl Listing {
             tier,
             reason: self.reason.or(other.reason),
             ttl: self.ttl.min(other.ttl),
+            reason_cut: self.reason_cut || other.reason_cut,
         }
     }
 }
@@ -199,6 +202,7 @@ mod tests {
             tier,
             reason: None,
             ttl,
+            reason_cut: false,
         }))
     }
 

@@ -54,7 +54,11 @@ impl Journal for NoJournal {
 
 /// Whether a pair that ended like this is to be asked again when the run goes on.
 pub fn is_open(observation: &Observation) -> bool {
-    matches!(observation, Observation::Unknown(Cause::OverBudget | Cause::Cancelled))
+    match observation {
+        Observation::Unknown(cause) => matches!(cause, Cause::OverBudget | Cause::Cancelled),
+        Observation::Listed(listing) => listing.reason_cut,
+        _ => false,
+    }
 }
 
 /// Whether the stages of a target were not cut off: else they are run again when the run goes on.

@@ -450,6 +450,7 @@ mod tests {
             tier: Tier::A,
             reason: None,
             ttl: 60,
+            reason_cut: false,
         }))
     }
 

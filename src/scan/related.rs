@@ -363,6 +363,7 @@ mod tests {
             tier: Tier::A,
             reason: None,
             ttl: 60,
+            reason_cut: false,
         };
         let mut related = Related::default();
         related.subjects.push(Subject {

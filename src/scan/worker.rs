@@ -338,6 +338,7 @@ impl<'a, N: Network> Worker<'a, N> {
                 .and_then(|answer| reason(&answer))
                 .map(|text| questions.redact_text(text));
         }
+        listing.reason_cut = matches!(outcome.end, End::Unsent(Unsent::Cancelled));
         self.settle(index, number, offset, Observation::Listed(listing));
     }
 

@@ -85,9 +85,19 @@ struct Details {
     told: Vec<Told>,
 }
 
-/// Column, offset, codes, meanings, role, tier, reason, TTL.
+/// Column, offset, codes, meanings, role, tier, reason, TTL, whether the reason was cut off.
 #[derive(Debug, Serialize, Deserialize)]
-struct ListingDetails(u16, u8, Vec<u32>, Vec<u32>, Role, Tier, Option<u32>, u32);
+struct ListingDetails(
+    u16,
+    u8,
+    Vec<u32>,
+    Vec<u32>,
+    Role,
+    Tier,
+    Option<u32>,
+    u32,
+    #[serde(default)] bool,
+);
 
 /// Offset, revision, stage records, findings.
 #[derive(Debug, Serialize, Deserialize)]
@@ -163,6 +173,7 @@ impl Encoder {
             listing.tier,
             reason,
             listing.ttl,
+            listing.reason_cut,
         ));
         let codes: Vec<String> = listing.codes.iter().map(ToString::to_string).collect();
         self.listings.push(ListingRow {
@@ -458,6 +469,7 @@ fn listing_of(row: &ListingDetails, texts: &[String]) -> Result<Listing, String>
         tier: row.5,
         reason: row.6.as_ref().map(text).transpose()?,
         ttl: row.7,
+        reason_cut: row.8,
     })
 }
 
@@ -486,6 +498,7 @@ mod tests {
             tier: Tier::A,
             reason: Some(reason.into()),
             ttl: 60,
+            reason_cut: false,
         }))
     }
 

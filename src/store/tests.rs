@@ -84,6 +84,7 @@ fn listed(code: u8) -> Observation {
         tier: Tier::B,
         reason: None,
         ttl: 60,
+        reason_cut: false,
     }))
 }
 
