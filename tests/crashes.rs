@@ -218,3 +218,30 @@ fn killed_at_any_moment_a_run_goes_on_and_reports_the_same() {
         }
     });
 }
+
+#[test]
+fn sigterm_under_load_ends_in_order_and_the_run_goes_on() {
+    let world = World::new("term", 2_000, "none");
+    let whole = world.reported("whole.db", &[]);
+    let tiles = world.written("whole.db");
+    let mut child = world.scan("run.db", &[]).spawn().expect("it starts");
+    let start = Instant::now();
+    while world.written("run.db") == 0 {
+        assert!(start.elapsed() < PATIENCE, "nothing is ever written");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(sent.expect("kill is there").success());
+    assert_eq!(wait(&mut child).code(), Some(143));
+    let written = world.written("run.db");
+    assert!(written > 0 && written <= tiles);
+    let report = world.reported("run.db", &["--resume"]);
+    assert_same(&report, &whole);
+    // What both parts asked, together: what was on its way when the signal came is asked again, and nothing else.
+    assert!(
+        report.asked <= whole.asked + whole.asked / 10 + 500,
+        "{} asked of {}",
+        report.asked,
+        whole.asked
+    );
+}
