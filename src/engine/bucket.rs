@@ -30,7 +30,7 @@ impl Bucket {
         }
     }
 
-    /// A bucket for a rate that is kept by who comes up to [`LATENESS`] late each time.
+    /// A bucket for a rate that is kept by who wakes a little late each time.
     pub fn paced(rate: f64) -> Bucket {
         Bucket {
             tolerance: LATENESS,
