@@ -104,8 +104,8 @@ pub(crate) fn talk(catalogue: &Catalogue, report: &RunReport) {
         ));
     }
     let counters = report.counters;
-    // Replies to tries that were given up come late, and networks double some: what is beyond that is nobody's reply.
-    let strays = counters.unmatched.saturating_sub(counters.lost + counters.sent / 2);
+    // Replies to tries that were given up come late, and networks double others. What is beyond that is nobody's reply.
+    let strays = counters.unmatched.saturating_sub(counters.lost + counters.sent);
     let mismatches = counters.wrong_peer + counters.wrong_question + strays;
     if mismatches > MISMATCHES_MAX {
         say(format!(
