@@ -11,6 +11,9 @@ const KINDS_MAX: usize = 256;
 /// Targets that are named for each.
 const EXAMPLES_MAX: usize = 8;
 
+/// Findings of a kind that can be told one by one; more of them are told as one.
+pub(super) const SINGLY_MAX: usize = 3;
+
 /// Findings of one kind. Text in it is safe to show.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -24,6 +27,19 @@ pub(super) struct Found {
     pub(super) targets: u64,
     /// The first of them.
     pub(super) examples: Vec<String>,
+    /// The findings one by one: all of them, where they are no more than [`SINGLY_MAX`]; else none.
+    pub(super) singly: Vec<Noted>,
+    /// Findings: a target can have several.
+    all: u64,
+}
+
+/// A finding and whose it is. Text in it is safe to show.
+#[derive(Debug, Clone)]
+pub(super) struct Noted {
+    pub(super) target: String,
+    pub(super) severity: Severity,
+    pub(super) text: String,
+    pub(super) mend: String,
 }
 
 impl Found {
@@ -46,13 +62,13 @@ impl AllFound {
     pub(super) fn add(&mut self, target: &str, findings: &[Finding]) {
         for (at, finding) in findings.iter().enumerate() {
             let said = |other: &Finding| other.stage == finding.stage && other.code == finding.code;
-            if finding.severity > Severity::Info && !findings[..at].iter().any(said) {
-                self.one(target, finding);
+            if finding.severity > Severity::Info {
+                self.one(target, finding, !findings[..at].iter().any(said));
             }
         }
     }
 
-    fn one(&mut self, target: &str, finding: &Finding) {
+    fn one(&mut self, target: &str, finding: &Finding, first_of_target: bool) {
         let known = |found: &Found| found.stage == finding.stage && found.code == finding.code;
         let at = match self.0.iter().position(known) {
             Some(at) => at,
@@ -66,15 +82,35 @@ impl AllFound {
                     mend: visible(finding.mend.as_deref().unwrap_or_default()).into_owned(),
                     targets: 0,
                     examples: Vec::new(),
+                    singly: Vec::new(),
+                    all: 0,
                 });
                 self.0.len() - 1
             }
         };
         let found = &mut self.0[at];
+        found.all += 1;
+        if found.all > SINGLY_MAX as u64 {
+            found.singly = Vec::new();
+        } else {
+            found.singly.push(Noted {
+                target: visible(target).into_owned(),
+                severity: finding.severity,
+                text: visible(&finding.text).into_owned(),
+                mend: visible(finding.mend.as_deref().unwrap_or_default()).into_owned(),
+            });
+        }
+        if !first_of_target {
+            return;
+        }
         found.targets += 1;
         if found.examples.len() < EXAMPLES_MAX {
             found.examples.push(visible(target).into_owned());
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The kinds: errors first, then by how many targets they concern.
@@ -121,5 +157,10 @@ mod tests {
         );
         assert_eq!((sorted[1].targets, sorted[1].examples.len()), (300, EXAMPLES_MAX));
         assert_eq!(sorted[1].text, "0 is generic");
+        assert_eq!(
+            (sorted[0].singly.len(), sorted[1].singly.len()),
+            (1, 0),
+            "few are told one by one"
+        );
     }
 }

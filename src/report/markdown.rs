@@ -159,7 +159,7 @@ impl<W: Write> MarkdownSink<W> {
     }
 
     fn findings(&mut self) -> io::Result<()> {
-        if self.summary.findings.is_empty() {
+        if self.summary.found.is_empty() {
             return Ok(());
         }
         writeln!(self.out, "\n## Findings\n\n| Target | What | Mend |\n|---|---|---|")?;
@@ -238,26 +238,38 @@ impl<W: Write> Sink for MarkdownSink<W> {
     }
 }
 
-/// Text that cannot become markup. `:`, `@` and the point after `www` are among what is replaced, as GitHub makes links
-/// of bare addresses.
+/// Text that cannot become markup. `@`, the point after `www`, and `:` where no space follows are among what is replaced, as
+/// GitHub makes links of bare addresses; `_` inside a word is no markup and stays.
 fn text(raw: &str) -> Cow<'_, str> {
     let shown = visible(raw);
     let marks = |letter: char| {
         matches!(
             letter,
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&' | ':' | '@' | '$' | '!'
+            '\\' | '`' | '*' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&' | '@' | '$'
         )
     };
-    if !shown.contains(marks) && !shown.to_ascii_lowercase().contains("www") {
+    if !shown.contains(|letter| marks(letter) || matches!(letter, '_' | ':'))
+        && !shown.to_ascii_lowercase().contains("www")
+    {
         return shown;
     }
     let mut safe = String::with_capacity(shown.len() + 16);
-    for letter in shown.chars() {
-        if marks(letter) || (letter == '.' && ends_with_www(&safe)) {
+    let (mut before, mut rest) = (None, shown.chars());
+    while let Some(letter) = rest.next() {
+        let after = rest.clone().next();
+        let in_word = |side: Option<char>| side.is_some_and(|side| side.is_ascii_alphanumeric());
+        let replaced = match letter {
+            '_' => !(in_word(before) && in_word(after)),
+            ':' => after.is_some_and(|after| after != ' '),
+            '.' => ends_with_www(&safe),
+            _ => marks(letter),
+        };
+        if replaced {
             safe.push_str(&format!("&#{};", u32::from(letter)));
         } else {
             safe.push(letter);
         }
+        before = Some(letter);
     }
     Cow::Owned(safe)
 }
@@ -283,6 +295,10 @@ mod tests {
         assert_eq!(
             text("[x](http://evil)|<b>"),
             "&#91;x&#93;(http&#58;//evil)&#124;&#60;b&#62;"
+        );
+        assert_eq!(
+            text("192.0.2.0/24: lists_everything: _so_"),
+            "192.0.2.0/24: lists_everything: &#95;so&#95;"
         );
         assert_eq!(text("www.evil.example a@b"), "www&#46;evil.example a&#64;b");
         assert_eq!(code("a`b|c"), "`a'b\\|c`");

@@ -7,12 +7,11 @@
 
 use crate::dnsxl::fill_target;
 use crate::dnsxl::{Catalogue, Cause, ListIndex, Observation, Role, Tier, Use};
-use crate::dossier::Severity;
 use crate::targets::Kind;
 use crate::verdict::Verdict;
 
 use super::escape::visible;
-use super::found::AllFound;
+use super::found::{AllFound, Noted};
 use super::sink::Judged;
 
 /// Listed targets that are shown: a screenful.
@@ -43,12 +42,8 @@ pub(super) struct Summary {
     pub(super) rows: Vec<Row>,
     /// The entries of the first target, in full: shown when it is the only one.
     pub(super) entries: Vec<Entry>,
-    /// The first findings above `info`: shown one by one where there are no more.
-    pub(super) findings: Vec<Noted>,
-    /// All of them by kind: shown where there are more.
+    /// Findings above `info`, by kind.
     pub(super) found: AllFound,
-    /// All findings above `info`.
-    pub(super) findings_all: u64,
     /// By list.
     pub(super) lists: Vec<PerList>,
 }
@@ -75,14 +70,11 @@ pub(super) struct Entry {
     pub(super) reason: String,
 }
 
-/// A finding and whose it is.
-#[derive(Debug, Clone)]
-pub(super) struct Noted {
-    pub(super) target: String,
-    pub(super) severity: Severity,
-    pub(super) text: String,
-    pub(super) mend: String,
-}
+/// Lists unknown for the same one cause that are told one by one.
+const ALIKE_MAX: usize = 8;
+
+/// Lists that are named for many alike.
+const ALIKE_NAMED: usize = 3;
 
 /// The counters of a list.
 #[derive(Debug, Default, Clone)]
@@ -131,38 +123,29 @@ impl Summary {
             self.count(judged, observed.list, &observed.observation);
         }
         self.found.add(&dossier.target.to_string(), &dossier.findings);
-        for finding in dossier
-            .findings
-            .iter()
-            .filter(|finding| finding.severity > Severity::Info)
-        {
-            self.findings_all += 1;
-            if self.findings.len() < FINDINGS_MAX {
-                self.findings.push(Noted {
-                    target: visible(&dossier.target.to_string()).into_owned(),
-                    severity: finding.severity,
-                    text: visible(&finding.text).into_owned(),
-                    mend: visible(finding.mend.as_deref().unwrap_or_default()).into_owned(),
-                });
-            }
-        }
     }
 
-    /// What to show of the findings, and how many are left out: each by itself, or one a kind where they are many.
+    /// What to show of the findings, and how many kinds are left out: each by itself where they are few of a kind, else one
+    /// for all.
     pub(super) fn shown_findings(&mut self) -> (Vec<Noted>, u64) {
-        if self.findings_all <= self.findings.len() as u64 {
-            return (self.findings.clone(), 0);
-        }
         let kinds = self.found.sorted();
-        let shown = kinds.iter().take(FINDINGS_MAX).map(|found| Noted {
-            target: found.whom(),
-            severity: found.severity,
-            text: found.text.clone(),
-            mend: found.mend.clone(),
-        });
-        let shown: Vec<Noted> = shown.collect();
-        let more = kinds.len() - shown.len();
-        (shown, more as u64)
+        let mut shown = Vec::new();
+        for (at, found) in kinds.iter().enumerate() {
+            if shown.len() + found.singly.len().max(1) > FINDINGS_MAX {
+                return (shown, (kinds.len() - at) as u64);
+            }
+            if found.singly.is_empty() {
+                shown.push(Noted {
+                    target: found.whom(),
+                    severity: found.severity,
+                    text: found.text.clone(),
+                    mend: found.mend.clone(),
+                });
+            } else {
+                shown.extend_from_slice(&found.singly);
+            }
+        }
+        (shown, 0)
     }
 
     fn count(&mut self, judged: &Judged<'_>, index: ListIndex, observation: &Observation) {
@@ -197,24 +180,61 @@ impl Summary {
         self.verdicts[verdict as usize]
     }
 
-    /// Lists with unknown pairs: id, all, and each cause with its number.
-    pub(super) fn unknowns(&self, catalogue: &Catalogue) -> Vec<(String, u64, String)> {
+    /// Lists with unknown pairs: id, targets, and each cause with its number. Where many are unknown for the same one cause
+    /// (a resolver that does not answer), they are one row.
+    pub(super) fn unknowns(&self, catalogue: &Catalogue) -> Vec<(String, String, String)> {
+        let counts = |counted: &PerList| -> Vec<(Cause, u64)> {
+            let causes = Cause::ALL
+                .iter()
+                .map(|cause| (*cause, counted.unknown[*cause as usize]));
+            causes.filter(|(_, number)| *number > 0).collect()
+        };
         let lists = self.lists.iter().zip(catalogue.lists());
-        let unknown = lists.filter_map(|(counted, list)| {
-            let all: u64 = counted.unknown.iter().sum();
-            let causes = Cause::ALL.iter().filter_map(|cause| {
-                let number = counted.unknown[*cause as usize];
-                (number > 0).then(|| format!("{cause} {number}"))
-            });
-            (all > 0).then(|| {
-                (
-                    visible(&list.id).into_owned(),
-                    all,
-                    causes.collect::<Vec<_>>().join(", "),
-                )
-            })
-        });
-        unknown.collect()
+        let unknown: Vec<(String, Vec<(Cause, u64)>)> = lists
+            .map(|(counted, list)| (visible(&list.id).into_owned(), counts(counted)))
+            .filter(|(_, causes)| !causes.is_empty())
+            .collect();
+        let only = |causes: &[(Cause, u64)]| match causes {
+            [(cause, number)] => Some((*cause, *number)),
+            _ => None,
+        };
+        let mut rows = Vec::new();
+        let mut told = Vec::new();
+        for (id, causes) in &unknown {
+            let alike: Vec<(&str, u64)> = match only(causes) {
+                Some((cause, _)) if told.contains(&cause) => continue,
+                Some((cause, _)) => unknown
+                    .iter()
+                    .filter_map(|(id, causes)| {
+                        Some((id.as_str(), only(causes).filter(|(other, _)| *other == cause)?.1))
+                    })
+                    .collect(),
+                None => Vec::new(),
+            };
+            if let (Some((cause, _)), true) = (only(causes), alike.len() > ALIKE_MAX) {
+                told.push(cause);
+                let all: u64 = alike.iter().map(|(_, number)| number).sum();
+                let (least, most) = alike.iter().fold((u64::MAX, 0), |(least, most), (_, number)| {
+                    (least.min(*number), most.max(*number))
+                });
+                let targets = if least == most {
+                    format!("{most} each")
+                } else {
+                    format!("{least} to {most}")
+                };
+                let named: Vec<&str> = alike.iter().map(|(id, _)| *id).take(ALIKE_NAMED).collect();
+                let which = format!("{} and {} more lists", named.join(", "), alike.len() - named.len());
+                rows.push((which, targets, format!("{cause} {all}")));
+                continue;
+            }
+            let all: u64 = causes.iter().map(|(_, number)| number).sum();
+            let causes: Vec<String> = causes
+                .iter()
+                .map(|(cause, number)| format!("{cause} {number}"))
+                .collect();
+            rows.push((id.clone(), all.to_string(), causes.join(", ")));
+        }
+        rows
     }
 
     /// What to do about each list with block-role entries, the hardest first.

@@ -209,7 +209,7 @@ impl<W: Write> TableSink<W> {
     }
 
     fn findings(&mut self) -> io::Result<()> {
-        if self.summary.findings.is_empty() {
+        if self.summary.found.is_empty() {
             return Ok(());
         }
         self.heading("Findings")?;

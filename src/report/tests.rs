@@ -110,7 +110,7 @@ fn markdown_is_the_same_screenful() {
     - listed: 1
     - unknown: 1
     - special use: 1
-    - not usable: `gamma` (lists&#95;everything)
+    - not usable: `gamma` (lists_everything)
     - Run: 2026-11-23T12:00:00Z to 2026-11-23T12:01:30Z, reputon 0.1.0, catalogue `c0ffee`
 
     ## Listed
