@@ -128,6 +128,23 @@ pub(crate) enum Command {
     Man,
 }
 
+impl Command {
+    /// The catalogue of a command that asks lists.
+    pub(crate) fn catalogue(&self) -> Option<&CatalogueOptions> {
+        match self {
+            Command::Scan(args) => Some(&args.lists.catalogue),
+            Command::Audit(args) => Some(&args.scan.lists.catalogue),
+            Command::Plan(args) => Some(&args.lists.catalogue),
+            Command::Check(args) => Some(&args.lists.catalogue),
+            Command::Lists(args) => match &args.command {
+                Some(ListsCommand::Check(args)) => Some(&args.catalogue),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// `scan`.
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
@@ -359,6 +376,8 @@ pub(crate) struct ListsCheckArgs {
     #[arg(long, value_name = "QPS", default_value_t = 2000, help_heading = "Pace")]
     pub(crate) rate: u32,
     #[command(flatten)]
+    pub(crate) db: DbOptions,
+    #[command(flatten)]
     pub(crate) format: ListFormat,
 }
 
@@ -400,6 +419,8 @@ pub(crate) struct CheckArgs {
     pub(crate) ask: AskOptions,
     #[command(flatten)]
     pub(crate) pace: PaceOptions,
+    #[command(flatten)]
+    pub(crate) db: DbOptions,
     #[command(flatten)]
     pub(crate) format: TextFormat,
     #[command(flatten)]

@@ -48,6 +48,11 @@ pub(crate) fn catalogue(options: &CatalogueOptions, quiet: bool) -> anyhow::Resu
     load(!options.only_catalogue, &options.catalogue, quiet)
 }
 
+/// Everybody that a key can be for: the built-in catalogue and the files, whatever a run leaves out.
+pub(crate) fn every_operator(options: &CatalogueOptions) -> anyhow::Result<Catalogue> {
+    Ok(Catalogue::load(true, &options.catalogue)?.0)
+}
+
 /// The lists of these files alone; what is worth a warning is said.
 pub(crate) fn catalogue_of_files(files: &[PathBuf], quiet: bool) -> anyhow::Result<Catalogue> {
     load(false, files, quiet)

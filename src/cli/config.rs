@@ -153,6 +153,25 @@ impl Config {
         !self.keys.is_empty() || self.settings.iter().any(|setting| setting.option == "notify")
     }
 
+    /// Says which keys are for operators that are none of these.
+    pub(crate) fn warn_of_keys(&self, operators: &[&str]) {
+        let file = self.file.as_deref().map(shown).unwrap_or_default();
+        for key in self
+            .keys
+            .iter()
+            .filter(|key| !operators.contains(&key.operator.as_str()))
+        {
+            let mend = match nearest(&key.operator, operators.iter().copied()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "`reputon lists` shows them; --catalogue adds others".into(),
+            };
+            eprintln!(
+                "reputon: {file}:{}: no operator \"{}\", its key is not used: {mend}",
+                key.line, key.operator
+            );
+        }
+    }
+
     /// Says what others could read.
     pub(crate) fn warn(&self) {
         if let Some(file) = self.file.as_deref().filter(|_| self.open && self.has_secrets()) {

@@ -8,13 +8,14 @@ use reputon::verdict::NagiosStatus;
 
 use super::args::{Cli, Command, ConfigCommand, command};
 use super::config::Config;
-use super::{commands, hide, pages};
+use super::{build, commands, hide, pages, signals};
 
 /// The exit status of usage, configuration and I/O errors.
 pub(crate) const FAILED: u8 = 2;
 
 /// Parses the command line and does what it says; the exit status, if it is not clap that ends the process.
 pub(crate) fn run() -> u8 {
+    signals::outlive_file_limit();
     let arguments = hide::arguments();
     let nagios = arguments.iter().any(|argument| argument == "--nagios");
     let config = match Config::load(&arguments, &command()) {
@@ -34,10 +35,22 @@ pub(crate) fn run() -> u8 {
     };
     if !cli.talk.quiet {
         config.warn();
+        warn_of_keys(&cli, &config);
     }
     match dispatch(&cli, &config) {
         Ok(status) => status,
         Err(error) => failed(&error, is_nagios(&cli)),
+    }
+}
+
+/// Says which keys of the file are nobody's: a slip in an operator's name would leave its lists without their key. A
+/// catalogue that cannot be read is the command's own trouble.
+fn warn_of_keys(cli: &Cli, config: &Config) {
+    if let Some(options) = cli.command.catalogue().filter(|_| !config.keys.is_empty())
+        && let Ok(catalogue) = build::every_operator(options)
+    {
+        let operators = catalogue.operators().iter().map(|operator| operator.id.as_str());
+        config.warn_of_keys(&operators.collect::<Vec<_>>());
     }
 }
 

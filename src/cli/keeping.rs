@@ -18,9 +18,13 @@ use reputon::stages::Stage;
 use reputon::store::{
     NewRun, PlanFacts, RunId, RunJournal, RunLock, Store, StoreError, StoreLedger, StoredRun, compare, write_facts,
 };
+use reputon::targets::{Cover, TargetSet};
+use reputon::verdict::Audited;
 
 use super::args::ScanArgs;
 use super::options::{DbOptions, LabOptions};
+use super::past::Memories;
+use super::records::stand;
 
 /// The file below the XDG state directory.
 const FILE: &str = "reputon/runs.db";
@@ -62,6 +66,31 @@ fn default_file() -> Option<PathBuf> {
             .map(|home| home.join(".local/state"))
     };
     Some(state.or_else(home)?.join(FILE))
+}
+
+/// The ledger of operators' daily limits for a command that keeps no run: the database's, which all runs share. Where there
+/// is none, limits hold within the command.
+pub(crate) fn ledger(db: &DbOptions, lab: &LabOptions, quiet: bool) -> Box<dyn Ledger> {
+    let path = match database(db) {
+        Ok(Some(path)) if db.db.is_some() || !is_rehearsal(lab) => path,
+        _ => return Box::new(RunLedger::default()),
+    };
+    let warn = move |error: &StoreError| {
+        if !quiet {
+            let error = error.to_string();
+            eprintln!(
+                "reputon: {}; daily limits hold within this command alone",
+                visible(&error)
+            );
+        }
+    };
+    match Store::open(&path) {
+        Ok(store) => Box::new(StoreLedger::new(store, warn)),
+        Err(error) => {
+            warn(&error);
+            Box::new(RunLedger::default())
+        }
+    }
 }
 
 /// What a scan does with its database.
@@ -172,7 +201,9 @@ impl Keeping {
                 let lock = RunLock::take(path, run.id)?;
                 let busy = || {
                     format!(
-                        "run {} is being worked on by another process: wait until it ends",
+                        "{}: run {} is being worked on by another process: wait until it ends, or leave --resume out to start a \
+                         new run",
+                        path.display(),
                         run.id
                     )
                 };
@@ -238,20 +269,31 @@ impl Keeping {
         }
     }
 
-    /// Ends this part of the run: the records become those of all its parts, and are written down. Returns false if
-    /// something of the run could not be kept, and what changed since the last run.
+    /// What earlier runs saw of a block that this run audits; none if the run is not kept.
+    pub(crate) fn memories(&self, block: &TargetSet) -> Option<Memories> {
+        let open = self.open.as_ref()?;
+        match open.store.again() {
+            Ok(store) => Some(Memories::of(store, &open.run, &Cover::of(block))),
+            Err(error) => {
+                say(&error.into(), false);
+                None
+            }
+        }
+    }
+
+    /// Ends this part of the run: the records, and which lists were usable, become those of all its parts, and are written
+    /// down. Returns false if something of the run could not be kept, and what changed since the last run.
     pub(crate) fn close(
         &mut self,
         record: &mut RunRecord,
-        lists: &mut [ListRecord],
-        usable: impl Fn(usize) -> bool,
+        (lists, usable): (&mut [ListRecord], &mut [bool]),
         quiet: bool,
     ) -> (bool, Option<Difference>) {
         let Some(open) = &mut self.open else {
             return (!self.failed.get(), None);
         };
         if open.journal.finish() {
-            let ended = end(open, self.resumed, (record, lists), usable, quiet);
+            let ended = end(open, self.resumed, (record, lists, usable), quiet);
             if let Err(error) = ended
                 && !self.failed.replace(true)
             {
@@ -260,17 +302,33 @@ impl Keeping {
         }
         (!self.failed.get(), record.diff.clone())
     }
+
+    /// Keeps the conclusion of the audit that the run was. Returns false if something of the run could not be kept.
+    pub(crate) fn conclude(&mut self, audited: &Audited) -> bool {
+        if let Some(open) = self.open.as_mut().filter(|_| !self.failed.get())
+            && let Err(error) = open.store.conclude(open.run.id, &to_json(audited))
+        {
+            self.failed.set(true);
+            say(&error.into(), false);
+        }
+        !self.failed.get()
+    }
 }
 
 fn end(
     open: &mut Open,
     resumed: bool,
-    (record, lists): (&mut RunRecord, &mut [ListRecord]),
-    usable: impl Fn(usize) -> bool,
+    (record, lists, usable): (&mut RunRecord, &mut [ListRecord], &mut [bool]),
     quiet: bool,
 ) -> Result<(), StoreError> {
     if resumed {
         add_earlier(open, record, lists)?;
+        for (place, (list, usable)) in lists.iter_mut().zip(usable.iter_mut()).enumerate() {
+            if let Some(standing) = open.journal.standing(place) {
+                *usable = standing.passed;
+                stand(list, standing);
+            }
+        }
     }
     let (tiles, pairs) = open.journal.written()?;
     let whole = tiles == open.tiles && pairs == 0;
@@ -283,11 +341,8 @@ fn end(
             eprintln!("reputon: there is no earlier run of these targets to compare with");
         }
     }
-    let stored: Vec<(bool, String)> = lists
-        .iter()
-        .enumerate()
-        .map(|(place, list)| (usable(place), to_json(list)))
-        .collect();
+    let stored = usable.iter().zip(lists.iter());
+    let stored: Vec<(bool, String)> = stored.map(|(usable, list)| (*usable, to_json(list))).collect();
     let when = (record.finished, whole);
     open.store.end(open.run.id, when, &to_json(record), &stored)
 }

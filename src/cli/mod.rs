@@ -17,6 +17,7 @@ mod keeping;
 mod notify;
 mod options;
 mod pages;
+mod past;
 mod progress;
 mod records;
 mod reports;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use reputon::dnsxl::{Catalogue, ListIndex};
+use reputon::dossier::Standing;
 use reputon::plan::Plan;
 use reputon::report::{Health, ListRecord, RunRecord, visible};
 use reputon::scan::{ListReport, RunReport, ScanOptions};
@@ -42,6 +43,15 @@ pub(crate) fn list_record(catalogue: &Catalogue, report: &ListReport) -> ListRec
         not_asked: report.not_asked,
         ..ListRecord::new(catalogue, report.list)
     }
+}
+
+/// Puts into a list's record how it stands over all parts of the run.
+pub(crate) fn stand(record: &mut ListRecord, standing: Standing) {
+    record.health = match (standing.passed, &standing.fault) {
+        (true, None) => Health::Healthy,
+        _ => Health::Unhealthy,
+    };
+    record.cause = standing.fault;
 }
 
 /// The record of the run itself.

@@ -9,6 +9,8 @@ use reputon::report::{Judged, Outputs, Sink};
 use reputon::scan::{Order, Receiver, Stop, StopReason};
 use reputon::verdict::{Audit, Judge, Tally};
 
+use super::past::Memories;
+
 /// A sink that is fed in input order.
 pub(crate) enum Output<'a> {
     Stdout(Box<dyn Sink>),
@@ -28,6 +30,8 @@ pub(crate) struct Reports<'a> {
     pub(crate) files: bool,
     /// Counts the block, if the run is an audit.
     pub(crate) audit: Option<Audit>,
+    /// What earlier runs saw of the block, if it is one and runs are kept.
+    pub(crate) past: Option<Memories>,
     /// Every listing as a change, if somebody is to be told and there may be no earlier run.
     pub(crate) first: Option<Difference>,
     pub(crate) stop: &'a Stop,
@@ -83,6 +87,9 @@ impl Receiver for Reports<'_> {
         }
         if let (Order::Input, Some(audit)) = (order, &mut self.audit) {
             audit.add(self.catalogue, dossier);
+            if let Some(past) = &mut self.past {
+                past.add(self.catalogue, dossier);
+            }
         }
         let judgement = self.judge.judge(dossier);
         let judged = Judged {

@@ -6,6 +6,7 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::{SigSet, Signal};
 use reputon::scan::{Stop, StopReason};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,6 +16,14 @@ pub(crate) const TERMINATED: u8 = 143;
 
 /// Fewest descriptors with which a scan gets through, the embedded world's own included.
 const DESCRIPTORS_MIN: u64 = 32;
+
+/// Has a write beyond the limit of file sizes (`ulimit -f`) fail as one to a full disk does, instead of ending the process
+/// with half-written files. Threads that are started later have it from this one.
+pub(crate) fn outlive_file_limit() {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGXFSZ);
+    let _ = signals.thread_block(); // it cannot fail; if it did, the limit would end the process as before
+}
 
 /// Turns signals into requests to stop, on a thread of its own.
 ///

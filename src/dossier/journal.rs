@@ -1,6 +1,7 @@
 //! The journal of a run: closed tiles are kept in it, so that a run that was cut off goes on where it was.
 //!
 //! ```text
+//! examination ─▶ examined(list)   (before the first tile with its answers closes)
 //! tile opens  ─▶ recall(tile) ─▶ what is known of it is settled, only the rest is asked
 //! tile closes ─▶ add(dossier) × its targets ─▶ close(tile)
 //! every turn  ─▶ turn(now): what was closed is written down in short transactions
@@ -10,7 +11,7 @@
 //! without it. Pairs that ended as [`Cause::OverBudget`] or [`Cause::Cancelled`] are *open*: another day knows more.
 
 use crate::clock::Instant;
-use crate::dnsxl::{Cause, Observation};
+use crate::dnsxl::{Cause, ListIndex, Observation};
 use crate::stages::Finding;
 
 use super::dossier::Dossier;
@@ -24,6 +25,9 @@ pub trait Journal {
     /// whole. Open pairs among them are to be asked again.
     fn recall(&mut self, tile: u32) -> Option<Vec<Dossier>>;
 
+    /// How a list's examination went, and what became of it since; the last word counts.
+    fn examined(&mut self, list: ListIndex, standing: &Standing);
+
     /// Takes the next dossier of the tile that closes.
     fn add(&mut self, dossier: &Dossier);
 
@@ -34,6 +38,30 @@ pub trait Journal {
     fn turn(&mut self, now: Instant) -> Option<Instant>;
 }
 
+/// How a list of a run stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// It passed its examination before it was used.
+    pub passed: bool,
+    /// What is wrong with it, since then or since later: the word of the records.
+    pub fault: Option<String>,
+}
+
+impl Standing {
+    /// The standing over two parts of a run. What failed at the start of a part stays, because pairs that closed then are
+    /// unknown for that; else the later part's word counts.
+    pub fn then(&self, later: &Standing) -> Standing {
+        let fault = match self.passed {
+            true => later.fault.clone(),
+            false => later.fault.clone().or_else(|| self.fault.clone()),
+        };
+        Standing {
+            passed: self.passed && later.passed,
+            fault,
+        }
+    }
+}
+
 /// Keeps nothing: for runs without a database.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoJournal;
@@ -42,6 +70,8 @@ impl Journal for NoJournal {
     fn recall(&mut self, _: u32) -> Option<Vec<Dossier>> {
         None
     }
+
+    fn examined(&mut self, _: ListIndex, _: &Standing) {}
 
     fn add(&mut self, _: &Dossier) {}
 

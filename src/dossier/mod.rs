@@ -4,11 +4,13 @@
 mod difference;
 #[expect(clippy::module_inception, reason = "the file is named for the one thing it holds")]
 mod dossier;
+mod earlier;
 mod journal;
 mod tile;
 
 pub use crate::stages::{Finding, Severity};
 pub use difference::{CHANGES_MAX, Change, ChangeCounts, ChangeKind, Difference, ListChange, ListFate};
 pub use dossier::{Counts, Dossier, Observed, StageRecords};
-pub use journal::{Journal, NoJournal, STAGES_CANCELLED, is_explained, is_open};
+pub use earlier::Earlier;
+pub use journal::{Journal, NoJournal, STAGES_CANCELLED, Standing, is_explained, is_open};
 pub use tile::{Epoch, SecondChance, Tile, Voice};

@@ -1,13 +1,16 @@
 //! An audit in words and rows, the same for the terminal, Markdown and HTML. Text in it is as it came: whoever writes it
 //! escapes it for the form.
 
-use crate::verdict::{Advice, Audited, BlockDensity, Density, Names};
+use crate::verdict::{Advice, Audited, BlockDensity, Density, History, Names};
 
 use super::part::Part;
 use super::summary::several;
 
 /// /24s in the table of a report; the JSON form has all.
 const BLOCKS_SHOWN: usize = 256;
+
+/// Lists in the table of what earlier runs saw; the JSON form has all.
+const LISTS_SHOWN: usize = 64;
 
 /// The recommendation in one line.
 pub(super) fn headline(audit: &Audited) -> String {
@@ -31,6 +34,7 @@ pub(super) fn parts(audit: &Audited) -> Vec<Part> {
     parts.extend(blocks(audit));
     parts.extend(domains(audit));
     parts.extend(neighbours(audit));
+    parts.extend(past(audit));
     parts
 }
 
@@ -90,13 +94,7 @@ fn facts(audit: &Audited) -> Part {
         ]);
     }
     if let Some(history) = &audit.history {
-        rows.push(vec![
-            "Earlier runs".into(),
-            format!(
-                "{} since {}: {} listed on tier A or B then, {} of them not any more",
-                history.runs, history.since, history.listed, history.cleared
-            ),
-        ]);
+        rows.push(vec!["Earlier runs".into(), earlier_runs(history)]);
     }
     Part {
         title: "What was found".into(),
@@ -104,6 +102,67 @@ fn facts(audit: &Audited) -> Part {
         rows,
         note: None,
     }
+}
+
+fn earlier_runs(history: &History) -> String {
+    let when = match history.runs {
+        1 => minute(&history.since),
+        _ => format!("{} to {}", minute(&history.since), minute(&history.last)),
+    };
+    let runs = format!("{}, {when}", several(history.runs, "run"));
+    let listed = several(history.listed, "address");
+    match history.listed {
+        0 => format!("{runs}: none was on tier A or B"),
+        _ => format!(
+            "{runs}: {listed} on tier A or B; now {} listed still, {} cleared, {} not known",
+            history.still, history.cleared, history.unknown
+        ),
+    }
+}
+
+/// An RFC 3339 time to the minute.
+fn minute(time: &str) -> String {
+    time.get(..16).unwrap_or(time).replace('T', " ")
+}
+
+/// What earlier runs saw, by list.
+fn past(audit: &Audited) -> Option<Part> {
+    let lists = &audit.history.as_ref()?.lists;
+    let rows = lists.iter().take(LISTS_SHOWN).map(|list| {
+        vec![
+            list.list.clone(),
+            list.tier.as_str().to_owned(),
+            list.addresses.to_string(),
+            minute(&list.first_seen),
+            minute(&list.last_seen),
+            list.still.to_string(),
+            list.cleared.to_string(),
+            list.unknown.to_string(),
+        ]
+    });
+    let left = lists.len().saturating_sub(LISTS_SHOWN);
+    let mut note =
+        "Times are UTC. Cleared: the list was asked again and has them no more. Not known: it did not answer or \
+                    was not asked, and may have them still."
+            .to_owned();
+    if left > 0 {
+        note += &format!(" {} are not shown.", several(left as u64, "more list"));
+    }
+    (!lists.is_empty()).then(|| Part {
+        title: "What earlier runs saw".into(),
+        columns: vec![
+            ("List", false),
+            ("Tier", false),
+            ("Addresses", true),
+            ("First seen", false),
+            ("Last seen", false),
+            ("Still", true),
+            ("Cleared", true),
+            ("Not known", true),
+        ],
+        rows: rows.collect(),
+        note: Some(note),
+    })
 }
 
 /// What the names of a range say, as rows of what and how many.

@@ -7,7 +7,7 @@
 
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
-use super::record::{TargetRecord, to_json};
+use super::record::{RunRecord, TargetRecord, to_json};
 use super::sink::{Judged, RunEnd, RunHead, Sink};
 
 /// One JSON object for each target, a line each.
@@ -74,7 +74,12 @@ impl<W: Write, S: Read + Write + Seek> Sink for JsonSink<W, S> {
     }
 
     fn finish(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
-        writeln!(self.out, "{{\"run\":{},", to_json(end.run))?;
+        // What changed is told once, as `changes`: it is no fact of the run alone.
+        let run = RunRecord {
+            diff: None,
+            ..end.run.clone()
+        };
+        writeln!(self.out, "{{\"run\":{},", to_json(&run))?;
         self.out.write_all(b"\"lists\":[")?;
         for (at, list) in end.lists.iter().enumerate() {
             let separator = if at == 0 { "\n" } else { ",\n" };

@@ -6,7 +6,7 @@
 //! not a plain file (a named pipe, a device) is written to directly.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
@@ -275,20 +275,74 @@ impl Output {
     }
 }
 
-fn spool_in(folder: Option<&Path>) -> io::Result<File> {
-    folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in)
+/// A temporary file whose errors say where it is, and what helps.
+struct Spool {
+    file: File,
+    folder: PathBuf,
+}
+
+impl Spool {
+    fn named<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let folder = shown(&self.folder);
+            let text =
+                format!("a temporary file in {folder}: {error}; make room there, or name another folder as TMPDIR");
+            io::Error::new(error.kind(), text)
+        })
+    }
+}
+
+impl Read for Spool {
+    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(octets);
+        self.named(read)
+    }
+}
+
+impl Write for Spool {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(octets);
+        self.named(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Spool {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+fn spool_in(folder: Option<&Path>) -> io::Result<Spool> {
+    let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+    Ok(Spool {
+        file: tempfile::tempfile_in(&folder)?,
+        folder,
+    })
 }
 
 /// A temporary file that becomes an ordinary one: as readable as the umask lets it be.
 fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
     builder.prefix(".reputon-").suffix(".part");
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o666);
     }
-    builder.tempfile_in(folder)
+    // The user did not name the temporary file: an error is the system's own words, without it.
+    let mut system = None;
+    let made = builder.make_in(folder, |path| {
+        let opened = options.open(path);
+        system = opened.as_ref().err().and_then(io::Error::raw_os_error);
+        opened
+    });
+    made.map_err(|error| system.map_or(error, io::Error::from_raw_os_error))
 }
 
 impl Sink for Outputs {
@@ -384,9 +438,10 @@ mod tests {
             "{missing}"
         );
         assert!(
-            missing.ends_with("; make its folder, or name a place you may write to"),
+            missing.ends_with("(os error 2); make its folder, or name a place you may write to"),
             "{missing}"
         );
+        assert!(!missing.contains(".part"), "{missing}");
         let folder = tempfile::tempdir().expect("a place for temporary files");
         let path = folder.path().join("x.csv");
         let twice = Outputs::open(&[path.clone(), path], &Options::default());

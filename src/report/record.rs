@@ -99,7 +99,7 @@ pub struct RunRecord {
     pub complete: f64,
     /// Queries, retries included, by operator id.
     pub queries: BTreeMap<String, u64>,
-    /// What changed since an earlier run, if that was asked for.
+    /// What changed since an earlier run, if that was asked for: for the run database; the document has it as `changes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<Difference>,
 }

@@ -10,7 +10,7 @@ use crate::datagram::Batch;
 use crate::dnsxl::{Cause, Fault, Heard, ListIndex, Observation, ProbeRole, Reader, Reason, positive};
 use crate::dossier::NoJournal;
 use crate::engine::Counters;
-use crate::plan::{RunLedger, Treatment};
+use crate::plan::{Ledger, Treatment};
 use crate::targets::Kind;
 
 use super::lane::{Lane, Question, Standing};
@@ -89,7 +89,7 @@ pub struct ExamineStep<'a> {
 
 impl Scan<'_> {
     /// Examines the lists of the plan for every kind of target that they take, whatever the plan's targets. `progress`
-    /// is told some ten times a second. `entropy` as for [`run`](Scan::run).
+    /// is told some ten times a second; budgets are reserved from the ledger. `entropy` as for [`run`](Scan::run).
     ///
     /// # Errors
     /// For our own failures: sockets. What the network does is in the report.
@@ -98,12 +98,11 @@ impl Scan<'_> {
         network: &mut N,
         entropy: [u8; 32],
         progress: &mut dyn FnMut(ExamineStep<'_>),
-        stop: &Stop,
+        (stop, ledger): (&Stop, &mut dyn Ledger),
     ) -> Result<ExamineReport, ScanError> {
-        let (mut journal, mut ledger) = (NoJournal, RunLedger::default());
         let memory = Memory {
-            journal: &mut journal,
-            ledger: &mut ledger,
+            journal: &mut NoJournal,
+            ledger,
         };
         let mut worker = self.worker(network, entropy, memory);
         worker.every_code = true;
@@ -129,6 +128,7 @@ impl Scan<'_> {
             }
         }
         worker.engine.cancel_all(worker.network.now());
+        worker.close_budgets();
         resolver_faults.extend(worker.resolver_fault.take());
         Ok(ExamineReport {
             lists: self.examined(&worker),

@@ -157,6 +157,7 @@ impl<N: Network> Worker<'_, N> {
             self.ask_probes(now, index, None, more);
             return;
         }
+        self.standings_changed = true;
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.evidence.get_or_insert(evidence);
         match health {
@@ -408,6 +409,8 @@ impl<N: Network> Worker<'_, N> {
             cause => cause,
         };
         lane.fault = Some(fault);
+        self.standings_changed = true;
+        let lane = &mut self.lanes[usize::from(index.0)];
         lane.control = None;
         lane.round += 1; // probes that are still out are of no interest
         lane.cursor = (self.window.first(), 0);
@@ -441,6 +444,7 @@ impl<N: Network> Worker<'_, N> {
         lane.standing = Standing::GivenUp(cause);
         lane.control = None;
         lane.round += 1;
+        self.standings_changed = true;
         self.revoke(index);
         if self.stopping.is_none() {
             self.wake_parts(index);

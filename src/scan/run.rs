@@ -385,6 +385,7 @@ impl Scan<'_> {
             counts: vec![Counted::default(); self.plan.columns.len()],
             resolver_fault: None,
             judged: false,
+            standings_changed: false,
             stirred: false,
             stopping: None,
             started,
@@ -579,15 +580,11 @@ impl Scan<'_> {
                 let route = all.clone().next().map(|lane| lane.route);
                 let asked: u64 = all.clone().map(|lane| lane.asked).sum();
                 let lanes = all.filter(|lane| !lane.related);
-                let examined = lanes.clone().any(|lane| lane.evidence.is_some());
+                let (healthy_at_start, fault) = worker.standing_of(column);
+                let examined = healthy_at_start.is_some();
                 ListReport {
                     list: list.list,
-                    healthy_at_start: examined.then(|| {
-                        lanes
-                            .clone()
-                            .filter(|lane| lane.evidence.is_some())
-                            .all(|lane| lane.healthy_at_start)
-                    }),
+                    healthy_at_start,
                     vouched: match (&list.local, examined) {
                         (Some(_), _) => Some(How::Local),
                         (None, false) => lanes
@@ -596,7 +593,7 @@ impl Scan<'_> {
                             .then_some(How::Folded),
                         (None, true) => None,
                     },
-                    fault: lanes.clone().find_map(|lane| lane.fault.clone()),
+                    fault,
                     packets: route
                         .filter(|_| asked > 0 || examined || self.options.skip_health)
                         .map_or(0, |route| worker.engine.route_counters(route).packets),

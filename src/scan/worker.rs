@@ -8,8 +8,8 @@ use rand::rngs::StdRng;
 
 use crate::clock::{Instant, Span};
 use crate::datagram::Batch;
-use crate::dnsxl::{Cause, Heard, How, ListIndex, Listing, Observation, OperatorIndex, reason};
-use crate::dossier::{Dossier, Journal, Observed, Tile, is_open};
+use crate::dnsxl::{Cause, Fault, Heard, How, ListIndex, Listing, Observation, OperatorIndex, reason};
+use crate::dossier::{self, Dossier, Journal, Observed, Tile, is_open};
 use crate::engine::Engine;
 use crate::exchange::{Ask, End, Outcome, Unsent};
 use crate::plan::{Ledger, Plan, Treatment};
@@ -67,6 +67,8 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) resolver_fault: Option<String>,
     /// Every lane has been examined, so that it is known what the resolvers do. No tile closes before.
     pub(super) judged: bool,
+    /// How a list stands may have changed: the journal is told before the next tile closes.
+    pub(super) standings_changed: bool,
     /// Something became pending behind the back of a lane: it is looked at again before anybody waits.
     pub(super) stirred: bool,
     pub(super) stopping: Option<(StopReason, Instant)>,
@@ -107,6 +109,7 @@ impl<'a, N: Network> Worker<'a, N> {
             self.fill(now);
             self.explainer.advance(now, &mut self.engine, &mut self.window);
             self.note_related();
+            self.tell_standings();
             self.hand_out(now, receiver)?;
             self.journal_due = self.journal.turn(now);
             if self.window.is_finished() {
@@ -340,6 +343,30 @@ impl<'a, N: Network> Worker<'a, N> {
         }
         listing.reason_cut = matches!(outcome.end, End::Unsent(Unsent::Cancelled));
         self.settle(index, number, offset, Observation::Listed(listing));
+    }
+
+    /// Whether a list passed its examination before it was used, none if it was not examined; and what is wrong with it.
+    pub(super) fn standing_of(&self, column: usize) -> (Option<bool>, Option<Fault>) {
+        let lanes = self.lanes.iter().filter(|lane| lane.column == column && !lane.related);
+        let mut examined = lanes.clone().filter(|lane| lane.evidence.is_some()).peekable();
+        let passed = examined
+            .peek()
+            .is_some()
+            .then(|| examined.all(|lane| lane.healthy_at_start));
+        (passed, lanes.clone().find_map(|lane| lane.fault.clone()))
+    }
+
+    /// Tells the journal how the lists stand, if that may have changed.
+    fn tell_standings(&mut self) {
+        if !std::mem::take(&mut self.standings_changed) {
+            return;
+        }
+        for (column, list) in self.plan.columns.iter().enumerate() {
+            if let (Some(passed), fault) = self.standing_of(column) {
+                let fault = fault.map(|fault| fault.state.as_str().to_owned());
+                self.journal.examined(list.list, &dossier::Standing { passed, fault });
+            }
+        }
     }
 
     /// Hands out complete tiles: as they close, and in input order. What the journal had whole does not wait for anything.

@@ -1,6 +1,6 @@
 //! The file: opened, told from other files, brought to today's version.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,10 +49,24 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut store = Store::connect(path, flags)?;
+        // Somebody else's file: SQLite would leave files of ours beside it, which its owner could not write to.
+        let foreign = File::options().write(true).open(path).is_err();
+        let mut store = match foreign {
+            true if !has_log(path) => Store::connect_unchanging(path)?,
+            true => Store::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?,
+            false => Store::connect(
+                path,
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )?,
+        };
         let version = match store.check() {
-            Err(StoreError::Sqlite { error, .. }) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
+            // Which of them it is depends on what of the folder and the files beside it we may write.
+            Err(StoreError::Sqlite { error, .. })
+                if matches!(
+                    error.sqlite_error_code(),
+                    Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+                ) =>
+            {
                 store = Store::connect_unchanging(path)?;
                 store.check()?
             }
@@ -87,9 +101,8 @@ impl Store {
     /// A file in a place where nothing can be written: SQLite cannot make its files beside it, nor can anybody else. What
     /// is in a write-ahead log could not be read like this; then there is an error.
     fn connect_unchanging(path: &Path) -> Result<Store, StoreError> {
-        let log = beside(path, "-wal");
-        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-            return Err(StoreError::ReadOnly(path.to_owned()));
+        if has_log(path) {
+            return Err(StoreError::Log(path.to_owned()));
         }
         let mut uri = String::from("file:");
         for octet in path.as_os_str().as_encoded_bytes() {
@@ -182,6 +195,11 @@ impl Store {
         transaction.execute_batch(&marks).map_err(failed())?;
         transaction.commit().map_err(failed())
     }
+}
+
+/// Whether a part of the file is in its write-ahead log.
+fn has_log(path: &Path) -> bool {
+    fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
 }
 
 /// The name of a file that stands beside another.

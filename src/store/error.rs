@@ -37,6 +37,13 @@ pub enum StoreError {
     /// It cannot be written to.
     #[error("{}: the run database is read-only; give it back its write permission, name another file with --db, or none", .0.display())]
     ReadOnly(PathBuf),
+    /// It can be read only together with a log that we cannot take in.
+    #[error(
+        "{}: the run database cannot be read yet: its newest part is in the file beside it, and taking that in needs leave to \
+         write; run `reputon runs` once as its owner, or copy both files",
+        .0.display()
+    )]
+    Log(PathBuf),
     /// It is not there.
     #[error("{}: there is no run database; runs are kept in it by scan, or name another file with --db", .0.display())]
     Missing(PathBuf),
@@ -84,7 +91,9 @@ fn mend(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process holds it: try again when it is done"
         }
-        Some(ErrorCode::SystemIoFailure) => "check the disk, or name a file elsewhere with --db",
+        Some(ErrorCode::SystemIoFailure) => {
+            "check the disk and the limit of file sizes (ulimit -f), or name a file elsewhere with --db"
+        }
         Some(ErrorCode::TooBig) => "it has reached a limit of SQLite: remove old runs with `reputon runs prune`",
         _ => "if it persists, move it away to start a new one",
     }

@@ -97,11 +97,20 @@ impl Store {
             waiting.push(encoder.close(number.map_err(|_| StoreError::damaged(other.path(), "a tile's number"))?));
             tiles += 1;
             if waiting.len() == BATCH_TILES {
-                self.write_tiles(into, &waiting, &names)?;
+                self.write_tiles(into, &waiting, &[], &names)?;
                 waiting.clear();
             }
         }
-        self.write_tiles(into, &waiting, &names)?;
+        let here = self.examinations(into)?;
+        let standings = other.examinations(run.id)?.into_iter().map(|(place, there)| {
+            let joined = here.get(&place).map(|here| here.then(&there));
+            (place, joined.unwrap_or(there))
+        });
+        let standings: Vec<_> = standings.collect();
+        self.write_tiles(into, &waiting, &standings, &names)?;
+        if !merged && let Some(audit) = other.audit_of(run.id)? {
+            self.conclude(into, &audit)?;
+        }
         if tiles > 0 || known == 0 {
             self.join_ends(other, run, into, targets)?;
         }

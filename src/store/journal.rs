@@ -1,14 +1,17 @@
 //! The journal of one run in the database: closed tiles, gathered for a second at most and then written in one short
-//! transaction, so that a kill loses no more than that and nobody else waits.
+//! transaction, so that a kill loses no more than that and nobody else waits. How a list's examination went is written with
+//! the tiles that rest on it.
 //!
 //! Bounds: [`BATCH_TILES`] tiles or [`BATCH_OCTETS`] wait. What fails how: the first write that fails is told to the
 //! caller's ear, and nothing more is written; what was written stays as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
 use crate::clock::{Instant, Span};
 use crate::dnsxl::ListIndex;
-use crate::dossier::{Dossier, Journal};
+use crate::dossier::{Dossier, Journal, Standing};
 
 use super::blob::{Blob, Encoder, read_dossiers};
 use super::database::Store;
@@ -37,6 +40,12 @@ pub struct RunJournal {
     encoder: Encoder,
     waiting: Vec<Blob>,
     waiting_octets: usize,
+    /// What earlier parts of the run found of the lists, by place.
+    earlier: BTreeMap<usize, Standing>,
+    /// What this part did.
+    found: BTreeMap<usize, Standing>,
+    /// Whose standing is to be written.
+    restless: BTreeSet<usize>,
     oldest: Instant,
     /// The last tile that an earlier part of the run kept.
     last: Option<u32>,
@@ -65,6 +74,9 @@ impl RunJournal {
             .map_err(StoreError::sqlite(&store.path, "the run cannot be read"))?;
         Ok(RunJournal {
             encoder: Encoder::new(lists.len()),
+            earlier: store.examinations(run)?,
+            found: BTreeMap::new(),
+            restless: BTreeSet::new(),
             store,
             run,
             lists,
@@ -84,6 +96,14 @@ impl RunJournal {
         !self.failed
     }
 
+    /// How a list stands over all parts of the run, by its place; none if it was never examined.
+    pub fn standing(&self, place: usize) -> Option<Standing> {
+        match (self.earlier.get(&place), self.found.get(&place)) {
+            (Some(earlier), Some(found)) => Some(earlier.then(found)),
+            (one, other) => one.or(other).cloned(),
+        }
+    }
+
     /// How many tiles of the run are written, and how many pairs of them are open.
     ///
     /// # Errors
@@ -93,10 +113,15 @@ impl RunJournal {
     }
 
     fn write(&mut self) {
-        if self.failed || self.waiting.is_empty() {
+        if self.failed || self.waiting.is_empty() && self.restless.is_empty() {
             return;
         }
-        if let Err(error) = self.store.write_tiles(self.run, &self.waiting, &self.names) {
+        let restless = std::mem::take(&mut self.restless).into_iter();
+        let standings: Vec<(usize, Standing)> = restless
+            .filter_map(|place| Some((place, self.standing(place)?)))
+            .collect();
+        let written = self.store.write_tiles(self.run, &self.waiting, &standings, &self.names);
+        if let Err(error) = written {
             self.fail(&error);
         }
         self.waiting.clear();
@@ -142,6 +167,16 @@ impl Journal for RunJournal {
                 self.fail(&error); // it is asked again
                 None
             }
+        }
+    }
+
+    fn examined(&mut self, list: ListIndex, standing: &Standing) {
+        let Some(place) = self.lists.iter().position(|one| *one == list) else {
+            return;
+        };
+        if self.found.get(&place) != Some(standing) {
+            self.found.insert(place, standing.clone());
+            self.restless.insert(place);
         }
     }
 
@@ -203,8 +238,15 @@ impl Store {
         Ok(names)
     }
 
-    /// Writes tiles of a run in one transaction. A tile that is there already was partly open, and is replaced.
-    pub(super) fn write_tiles(&mut self, run: RunId, tiles: &[Blob], names: &[i64]) -> Result<(), StoreError> {
+    /// Writes tiles of a run, and how lists stand, in one transaction. A tile that is there already was partly open, and is
+    /// replaced.
+    pub(super) fn write_tiles(
+        &mut self,
+        run: RunId,
+        tiles: &[Blob],
+        standings: &[(usize, Standing)],
+        names: &[i64],
+    ) -> Result<(), StoreError> {
         let failed = || StoreError::sqlite(&self.path, "the run cannot be written down");
         let transaction = self
             .connection
@@ -217,6 +259,14 @@ impl Store {
             let insert = "INSERT OR REPLACE INTO listings (target, list, run, role, tier, codes) \
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let mut listing = transaction.prepare_cached(insert).map_err(failed())?;
+            for (place, standing) in standings {
+                let insert = "INSERT OR REPLACE INTO examinations (run, place, passed, fault) VALUES (?1, ?2, ?3, ?4)";
+                let place = i64::try_from(*place).unwrap_or(i64::MAX);
+                let mut insert = transaction.prepare_cached(insert).map_err(failed())?;
+                insert
+                    .execute(params![run.0, place, standing.passed, standing.fault])
+                    .map_err(failed())?;
+            }
             for blob in tiles {
                 let values = params![run.0, blob.number, blob.open, blob.targets, blob.states, blob.details];
                 tile.execute(values).map_err(failed())?;

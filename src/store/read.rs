@@ -1,9 +1,11 @@
 //! The dossiers of a run out of the database, a tile at a time, in input order.
 
+use std::collections::BTreeMap;
+
 use rusqlite::OptionalExtension;
 
 use crate::dnsxl::{Catalogue, ListIndex};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Standing};
 
 use super::blob::read_dossiers;
 use super::database::Store;
@@ -57,6 +59,25 @@ impl Store {
             })
         });
         lists.map_err(failed())?.collect::<Result<_, _>>().map_err(failed())
+    }
+
+    /// How each list's examination went, by its place; those that were not examined are not there.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn examinations(&self, run: RunId) -> Result<BTreeMap<usize, Standing>, StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "the lists of a run cannot be read");
+        let query = "SELECT place, passed, fault FROM examinations WHERE run = ?1";
+        let mut statement = self.connection.prepare(query).map_err(failed())?;
+        let all = statement.query_map([run.0], |row| {
+            let place: i64 = row.get(0)?;
+            let standing = Standing {
+                passed: row.get(1)?,
+                fault: row.get(2)?,
+            };
+            Ok((usize::try_from(place).unwrap_or(usize::MAX), standing))
+        });
+        all.map_err(failed())?.collect::<Result<_, _>>().map_err(failed())
     }
 
     /// Hands out the dossiers of a run in input order. Their lists are places in [`catalogue_of`](Store::catalogue_of).

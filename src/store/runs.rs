@@ -199,7 +199,7 @@ impl Store {
     /// # Errors
     /// If it cannot be written down.
     pub fn reopen(&mut self, id: RunId) -> Result<(), StoreError> {
-        let update = "UPDATE runs SET ended = NULL, whole = 0 WHERE id = ?1";
+        let update = "UPDATE runs SET ended = NULL, whole = 0, audit = NULL WHERE id = ?1";
         let done = self.connection.execute(update, [id.0]);
         done.map(drop)
             .map_err(StoreError::sqlite(&self.path, "the run cannot be written down"))
@@ -236,6 +236,29 @@ impl Store {
         transaction.commit().map_err(failed())
     }
 
+    /// Keeps the conclusion of the audit that a run was, as JSON.
+    ///
+    /// # Errors
+    /// If it cannot be written down.
+    pub fn conclude(&mut self, id: RunId, audit: &str) -> Result<(), StoreError> {
+        let update = "UPDATE runs SET audit = ?2 WHERE id = ?1";
+        let done = self.connection.execute(update, params![id.0, audit]);
+        done.map(drop)
+            .map_err(StoreError::sqlite(&self.path, "the audit cannot be written down"))
+    }
+
+    /// The conclusion of the audit that a run was; none if it was none, or ended before that.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn audit_of(&self, id: RunId) -> Result<Option<String>, StoreError> {
+        let query = "SELECT audit FROM runs WHERE id = ?1";
+        let found = self.connection.query_row(query, [id.0], |row| row.get(0)).optional();
+        found
+            .map(Option::flatten)
+            .map_err(StoreError::sqlite(&self.path, "the audit cannot be read"))
+    }
+
     /// Removes all runs but the newest `keep`; runs that somebody works on stay. Returns those removed. What operators were
     /// asked is not forgotten.
     ///
@@ -269,7 +292,7 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = transaction.map_err(failed())?;
-        for table in ["listings", "tiles", "run_lists"] {
+        for table in ["listings", "tiles", "run_lists", "examinations"] {
             let delete = format!("DELETE FROM {table} WHERE run = ?1");
             transaction.execute(&delete, [id.0]).map_err(failed())?;
         }

@@ -4,8 +4,9 @@
 //!   today. Runs with the same lists share a row.
 //! * `runs`: one a run. `targets` is a fingerprint of the targets in their order, `plan` everything that a run must have in
 //!   common with one that goes on with it. `record` is the run's own record, once a part of it ended in order; `whole` says
-//!   that nothing is left to ask.
+//!   that nothing is left to ask. `audit` is the conclusion of an audit, as JSON: neighbours and earlier runs are in no tile.
 //! * `run_lists`: how each list of a run did, in the order of its columns.
+//! * `examinations`: how each list's examination went; written with the tiles, so that a run that is killed has it.
 //! * `tiles`: closed tiles; `open` counts the pairs that are to be asked again. `blob` has the octets.
 //! * `listings`: a row a listing, by target: for histories. `names` are lists' ids.
 //! * `leases`: queries reserved of operators' daily budgets, in seconds since 1970.
@@ -20,7 +21,8 @@ pub(super) const VERSION: i64 = STEPS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x5250_544e;
 
 /// What leads from each version to the next.
-pub(super) const STEPS: [&str; 1] = ["
+pub(super) const STEPS: [&str; 2] = [
+    "
 CREATE TABLE facts (
     id INTEGER PRIMARY KEY,
     hash TEXT NOT NULL UNIQUE,
@@ -82,4 +84,15 @@ CREATE TABLE leases (
     queries INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX leases_by_operator ON leases (operator, taken);
-"];
+",
+    "
+ALTER TABLE runs ADD COLUMN audit TEXT;
+CREATE TABLE examinations (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    place INTEGER NOT NULL,
+    passed INTEGER NOT NULL,
+    fault TEXT,
+    PRIMARY KEY (run, place)
+) STRICT, WITHOUT ROWID;
+",
+];

@@ -10,6 +10,7 @@
 
 mod build;
 mod chunk;
+mod cover;
 mod domain;
 mod error;
 mod fingerprint;
@@ -22,6 +23,7 @@ mod special;
 mod target;
 
 pub use chunk::{CHUNK_TARGETS_MAX, Chunk, ChunkTargets};
+pub use cover::Cover;
 pub use error::{ERRORS_SHOWN_MAX, ParseError, Place, TargetError, TargetErrors, Why};
 pub use input::{LINE_OCTETS_MAX, ReadOptions, SOURCE_OCTETS_MAX};
 pub use parse::{IP6_TARGETS_MAX, Ip6Unit};

@@ -19,7 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::dnsxl::{Catalogue, ListIndex, Listing, Observation, Role, Tier};
@@ -27,6 +27,7 @@ use crate::dossier::Dossier;
 use crate::targets::Target;
 
 use super::names::{NamedDomain, Names};
+use super::past::History;
 use super::tally::Tallied;
 
 /// /24s with counters of their own: a /12.
@@ -54,7 +55,7 @@ const CAUTION_B: f64 = 0.10;
 const CAUTION_NAMES: f64 = 0.05;
 
 /// What to do about the block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Advice {
     /// Leave it.
@@ -80,7 +81,7 @@ impl Advice {
 }
 
 /// Addresses of a part of the block.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Density {
     /// Addresses that could be asked about: special-use ones are left out.
     pub addresses: u64,
@@ -106,7 +107,7 @@ impl Density {
 }
 
 /// A /24 and its density.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockDensity {
     /// The block, as a prefix.
     pub block: String,
@@ -116,7 +117,7 @@ pub struct BlockDensity {
 }
 
 /// Addresses in a row that are on a tier A or B list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// The first.
     pub first: IpAddr,
@@ -127,7 +128,7 @@ pub struct Run {
 }
 
 /// Who announces a part of the block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The AS number.
     pub asn: u64,
@@ -139,21 +140,8 @@ pub struct Origin {
     pub addresses: u64,
 }
 
-/// What earlier runs saw of the block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct History {
-    /// Earlier runs that asked about addresses of the block.
-    pub runs: u64,
-    /// When the first of them started.
-    pub since: String,
-    /// Addresses that were listed on a tier A or B list then.
-    pub listed: u64,
-    /// Of these, addresses that are not listed any more.
-    pub cleared: u64,
-}
-
 /// A block beside the audited one, counted apart.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Neighbour {
     /// The block.
     pub block: String,
@@ -178,7 +166,7 @@ pub struct Audit {
 }
 
 /// A finished audit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Audited {
     /// The blocks, as they were typed.
     pub blocks: Vec<String>,

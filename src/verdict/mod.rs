@@ -13,11 +13,13 @@
 mod audit;
 mod judge;
 mod names;
+mod past;
 #[cfg(test)]
 pub(crate) mod sample;
 mod tally;
 
-pub use audit::{Advice, Audit, Audited, BlockDensity, Density, History, Neighbour, Neighbours, Origin, Run};
+pub use audit::{Advice, Audit, Audited, BlockDensity, Density, Neighbour, Neighbours, Origin, Run};
 pub use judge::{CLEAN_CONFIDENCE_MIN, Ground, Judge, Judgement, Verdict, Weights};
 pub use names::{NamedDomain, Names};
+pub use past::{History, Past, PastList};
 pub use tally::{ExitStatus, NagiosStatus, Tallied, Tally};

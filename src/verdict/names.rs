@@ -16,7 +16,7 @@ pub(crate) const DOMAINS_MAX: usize = 4_096;
 const NAMED_MIN: u64 = 4;
 
 /// Counters over the addresses of a range.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Names {
     /// Addresses whose names were looked for.
     pub addresses: u64,
@@ -54,7 +54,7 @@ struct Domain {
 }
 
 /// A registrable domain of a range.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NamedDomain {
     /// The domain.
     pub domain: String,

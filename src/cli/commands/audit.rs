@@ -6,14 +6,17 @@ use std::net::Ipv4Addr;
 
 use anyhow::bail;
 use reputon::clock::Span;
-use reputon::dossier::Dossier;
-use reputon::scan::{Order, RealNetwork, Receiver, Scan, Stop};
+use reputon::dnsxl::Catalogue;
+use reputon::dossier::{Dossier, NoJournal};
+use reputon::scan::{Memory, Order, RealNetwork, Receiver, Scan, Stop};
 use reputon::targets::{Kind, ReadOptions, Target, TargetSet};
 use reputon::verdict::{Audit, Audited, Neighbours, Tallied};
 
 use crate::cli::args::AuditArgs;
 use crate::cli::commands::scan;
 use crate::cli::ground::{Ground, scan_options, start_lab};
+use crate::cli::keeping::ledger;
+use crate::cli::past::Memories;
 use crate::cli::progress::Quiet;
 
 /// Adjoining blocks that are asked about: of more, the user can name those that matter.
@@ -32,14 +35,16 @@ pub(crate) fn check(targets: &TargetSet) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Closes the audit of what was scanned, and asks about the neighbours if that is wanted.
+/// Closes the audit of what was scanned, whose lists are those of `catalogue`, and asks about the neighbours if that is
+/// wanted.
 pub(crate) fn conclude(
-    args: &AuditArgs,
-    ground: &Ground,
-    (counted, tallied): (Audit, &Tallied),
+    (args, ground): (&AuditArgs, &Ground),
+    (counted, past): (Audit, Option<Memories>),
+    (catalogue, tallied): (&Catalogue, &Tallied),
     stop: &Stop,
 ) -> anyhow::Result<Audited> {
-    let mut audited = counted.finish(&ground.catalogue, args.scan.targets.targets.clone(), tallied);
+    let mut audited = counted.finish(catalogue, args.scan.targets.targets.clone(), tallied);
+    audited.history = past.and_then(Memories::finish);
     if args.neighbours && stop.requested().is_none() {
         let typed = adjoining(&ground.targets);
         if !typed.is_empty() {
@@ -53,7 +58,12 @@ pub(crate) fn conclude(
                 options: &options,
             };
             let mut counter = Counter(Neighbours::default());
-            scan.run(&mut network, rand::random(), (&mut counter, &mut Quiet), stop)?;
+            let mut ledger = ledger(&args.scan.keep.db, &args.scan.lab, true);
+            let memory = Memory {
+                journal: &mut NoJournal,
+                ledger: &mut *ledger,
+            };
+            scan.run_with(&mut network, rand::random(), (&mut counter, &mut Quiet), stop, memory)?;
             audited.neighbours = counter.0.finish();
         }
     }

@@ -9,11 +9,11 @@ use std::net::IpAddr;
 
 use anyhow::bail;
 use reputon::clock::Span;
-use reputon::dossier::Dossier;
+use reputon::dossier::{Dossier, NoJournal};
 use reputon::exchange::Resolver;
 use reputon::plan::Plan;
 use reputon::report::{Judged, Letter, Mark, TargetRecord, to_json, visible};
-use reputon::scan::{Order, Progress, RealNetwork, Receiver, Scan, ScanOptions, StopReason, Work};
+use reputon::scan::{Memory, Order, Progress, RealNetwork, Receiver, Scan, ScanOptions, StopReason, Work};
 use reputon::stages::spf::{Authorisation, Verdict};
 use reputon::stages::{self, Finding, Severity, Stage, Stages, mx, rdns, registrable, spf};
 use reputon::targets::{Domain, ReadOptions, Target, TargetSet};
@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use super::stage::{Inquirer, warn};
 use crate::cli::args::CheckArgs;
 use crate::cli::ground::{Lists, start_lab};
+use crate::cli::keeping::ledger;
 use crate::cli::options::TextChoice;
 use crate::cli::progress::{Bars, Quiet};
 use crate::cli::records::{is_usable, talk};
@@ -106,7 +107,12 @@ pub(crate) fn run(args: &CheckArgs, quiet: bool) -> anyhow::Result<u8> {
         options: &options,
     };
     let mut network = RealNetwork::new(Span::from(args.ask.timeout).times(2));
-    let report = scan.run(&mut network, rand::random(), (&mut collected, progress), &stop)?;
+    let mut ledger = ledger(&args.db, &args.lab, quiet);
+    let memory = Memory {
+        journal: &mut NoJournal,
+        ledger: &mut *ledger,
+    };
+    let report = scan.run_with(&mut network, rand::random(), (&mut collected, progress), &stop, memory)?;
 
     write(args, (&subject, &survey), &plan, &collected.dossiers)?;
     if !quiet {

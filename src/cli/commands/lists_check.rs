@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::ListsCheckArgs;
 use crate::cli::ground::start_lab;
+use crate::cli::keeping::ledger;
 use crate::cli::options::ListsChoice;
 use crate::cli::{build, signals};
 
@@ -65,11 +66,12 @@ pub(crate) fn run(args: &ListsCheckArgs, quiet: bool) -> anyhow::Result<u8> {
     let stop = signals::watch()?;
     let bar = bar(quiet);
     let mut network = RealNetwork::new(Span::from(args.ask.timeout).times(2));
+    let mut ledger = ledger(&args.db, &args.lab, quiet);
     let report = scan.examine(
         &mut network,
         rand::random(),
         &mut |step| show(&bar, &catalogue, step),
-        &stop,
+        (&stop, &mut *ledger),
     );
     bar.finish_and_clear();
     let report = report?;
@@ -167,7 +169,7 @@ fn row(catalogue: &Catalogue, examined: &Examined) -> Value {
     let (health, cause, why) = match &examined.finding {
         Finding::Healthy => ("healthy", None, None),
         // Nothing is learnt of the list itself.
-        Finding::Unusable(cause @ (Cause::ResolverBroken | Cause::Cancelled), _) => {
+        Finding::Unusable(cause @ (Cause::ResolverBroken | Cause::Cancelled | Cause::OverBudget), _) => {
             ("unchecked", Some(cause.as_str()), None)
         }
         Finding::Unusable(cause, fault) => (

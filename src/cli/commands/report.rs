@@ -1,21 +1,27 @@
 //! `reputon report`: a run that is kept, reported again from the database as the scan did, with the same status.
 
-use std::io;
+use std::io::{self, Write};
 
 use anyhow::Context;
 use jiff::Timestamp;
 use reputon::dnsxl::{Catalogue, ListIndex, Observation};
 use reputon::dossier::Dossier;
-use reputon::report::{ListRecord, Outputs, RunEnd, RunHead, RunRecord};
+use reputon::report::{ListRecord, Outputs, RunEnd, RunHead, RunRecord, nagios_line, to_json};
 use reputon::scan::{Order, Receiver, Stop};
 use reputon::store::{Store, StoreError, StoredRun};
-use reputon::verdict::{Judge, Tally, Weights};
+use reputon::targets::Cover;
+use reputon::verdict::{Audit, Audited, ExitStatus, Judge, NagiosStatus, Tally, Weights};
 
-use crate::cli::args::ReportArgs;
+use crate::cli::args::{AuditArgs, ReportArgs};
+use crate::cli::commands::audit::conclude;
 use crate::cli::commands::scan::{format, paths, report_options};
+use crate::cli::ground::Ground;
 use crate::cli::keeping::{needed, run_named};
 use crate::cli::options::{ExitOptions, OutputOptions};
+use crate::cli::past::Memories;
+use crate::cli::records::stand;
 use crate::cli::reports::{Output, Reports};
+use crate::cli::signals;
 
 /// Reports a run.
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
@@ -28,7 +34,13 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
             store.last_run()?.with_context(none)?
         }
     };
-    write(&store, &run, &args.output, &args.exit)
+    let wanted = Wanted {
+        output: &args.output,
+        exit: &args.exit,
+        nagios: false,
+        audit: WantedAudit::Kept,
+    };
+    write(&store, &run, &wanted)
 }
 
 /// Why a run cannot be read, or its report not be written.
@@ -40,9 +52,35 @@ enum Failure {
     Report(#[from] io::Error),
 }
 
+/// What is wanted of a run that is kept.
+pub(crate) struct Wanted<'a> {
+    pub(crate) output: &'a OutputOptions,
+    pub(crate) exit: &'a ExitOptions,
+    /// The line of a Nagios plugin, in place of standard output's report.
+    pub(crate) nagios: bool,
+    pub(crate) audit: WantedAudit<'a>,
+}
+
+/// Which audit is told.
+#[derive(Clone, Copy)]
+pub(crate) enum WantedAudit<'a> {
+    /// None.
+    None,
+    /// That which the run was, if it was one.
+    Kept,
+    /// That which the run was, or else the one that is made of it now.
+    Concluded(&'a AuditArgs, &'a Ground),
+}
+
 /// Writes the outputs of a run that is kept.
-pub(crate) fn write(store: &Store, run: &StoredRun, output: &OutputOptions, exit: &ExitOptions) -> anyhow::Result<u8> {
+pub(crate) fn write(store: &Store, run: &StoredRun, wanted: &Wanted<'_>) -> anyhow::Result<u8> {
+    let (output, exit) = (wanted.output, wanted.exit);
     let catalogue = store.catalogue_of(run.id)?;
+    let audited = kept_audit(store, run, wanted.audit)?;
+    let concludes = match wanted.audit {
+        WantedAudit::Concluded(args, ground) if audited.is_none() => Some((args, ground)),
+        _ => None,
+    };
     let mut outputs = Outputs::open(&paths(output), &report_options(output))?;
     let stop = Stop::new();
     let mut reports = Reports {
@@ -53,11 +91,15 @@ pub(crate) fn write(store: &Store, run: &StoredRun, output: &OutputOptions, exit
         ordered: Vec::new(),
         broken_pipe: false,
         files: !output.output.is_empty(),
-        audit: None,
+        audit: concludes.map(|_| Audit::default()),
+        past: match concludes {
+            Some((_, ground)) => Some(Memories::of(store.again()?, run, &Cover::of(&ground.targets))),
+            None => None,
+        },
         first: None,
         stop: &stop,
     };
-    if let (Some(format), _) = format(output) {
+    if let (Some(format), false) = (format(output).0, wanted.nagios) {
         let stdout = Box::new(io::BufWriter::new(io::stdout()));
         let sink = format.sink(stdout, None, &report_options(output))?;
         reports.ordered.push(Output::Stdout(sink));
@@ -81,9 +123,19 @@ pub(crate) fn write(store: &Store, run: &StoredRun, output: &OutputOptions, exit
     })?;
     let stored = store.lists_of(run.id)?;
     let known = !stored.is_empty();
-    let usable = |list: ListIndex| match stored.get(usize::from(list.0)) {
-        Some(stored) => stored.usable,
-        None => counted[usize::from(list.0)].listed + counted[usize::from(list.0)].not_listed > 0,
+    let examined = store.examinations(run.id)?;
+    for (place, standing) in &examined {
+        if let Some(record) = counted.get_mut(*place) {
+            stand(record, standing.clone());
+        }
+    }
+    let usable = |list: ListIndex| {
+        let place = usize::from(list.0);
+        match (stored.get(place), examined.get(&place)) {
+            (Some(stored), _) => stored.usable,
+            (None, Some(examined)) => examined.passed,
+            (None, None) => counted[place].listed + counted[place].not_listed > 0,
+        }
     };
     let lists = match known {
         true => {
@@ -99,20 +151,55 @@ pub(crate) fn write(store: &Store, run: &StoredRun, output: &OutputOptions, exit
         None => counted_record(run, &counted),
     };
     let tallied = reports.tally.finish(&catalogue, usable);
+    let audited = match (concludes, reports.audit.take()) {
+        (Some((args, ground)), Some(counted)) => {
+            let stop = signals::watch()?;
+            let counted = (counted, reports.past.take());
+            let audited = conclude((args, ground), counted, (&catalogue, &tallied), &stop)?;
+            if stop.requested().is_none() {
+                store.again()?.conclude(run.id, &to_json(&audited))?;
+            }
+            Some(audited)
+        }
+        _ => audited,
+    };
     let end = RunEnd {
         catalogue: &catalogue,
         run: &record,
         lists: &lists,
-        audit: None,
+        audit: audited.as_ref(),
         changes: record.diff.as_ref(),
     };
     reports.each(|sink| sink.finish(&end))?;
     if reports.broken_pipe && !reports.files {
         return Ok(0);
     }
-    Ok(tallied
-        .exit_status(exit.fail_on.tier(), exit.min_coverage.0 / 100.0)
-        .code())
+    let min_coverage = exit.min_coverage.0 / 100.0;
+    if wanted.nagios {
+        writeln!(io::stdout(), "{}", nagios_line(&tallied, min_coverage))?;
+        return Ok(match tallied.nagios_status(min_coverage) {
+            NagiosStatus::Ok if record.unproved > 0 => NagiosStatus::Warning.code(),
+            status => status.code(),
+        });
+    }
+    Ok(match tallied.exit_status(exit.fail_on.tier(), min_coverage) {
+        ExitStatus::Clean if record.unproved > 0 => ExitStatus::Incomplete.code(),
+        status => status.code(),
+    })
+}
+
+/// The audit that a run was, if it is wanted and was kept with all that is wanted of it.
+fn kept_audit(store: &Store, run: &StoredRun, wanted: WantedAudit<'_>) -> anyhow::Result<Option<Audited>> {
+    let neighbours = match wanted {
+        WantedAudit::None => return Ok(None),
+        WantedAudit::Kept => false,
+        WantedAudit::Concluded(args, _) => args.neighbours,
+    };
+    let kept = store.audit_of(run.id)?;
+    let audited: Option<Audited> = kept
+        .map(|text| serde_json::from_str(&text).context("the audit of the run is damaged"))
+        .transpose()?;
+    Ok(audited.filter(|audited| !neighbours || !audited.neighbours.is_empty()))
 }
 
 /// Counts a dossier's observations by list.

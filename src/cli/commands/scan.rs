@@ -1,16 +1,19 @@
 //! `reputon scan`: targets and lists in, reports and an exit status out. `audit` is a scan too, and comes through here.
 
+use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use reputon::clock::Span;
+use reputon::dnsxl::ListIndex;
 use reputon::dossier::Difference;
 use reputon::report::{Format, ListRecord, Options, Outputs, RunEnd, RunHead, nagios_line};
 use reputon::scan::{Progress, RealNetwork, Receiver, Scan, StopReason};
 use reputon::verdict::{Audit, ExitStatus, Judge, NagiosStatus, Tally, Weights};
 
 use crate::cli::args::{AuditArgs, ScanArgs};
+use crate::cli::commands::report::{Wanted, WantedAudit};
 use crate::cli::dispatch::FAILED;
 use crate::cli::ground::{Ground, scan_options, start_lab};
 use crate::cli::keeping::{Keeping, Kept};
@@ -42,7 +45,15 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     let mut options = scan_options(args, lab.as_ref())?;
     let mut keeping = match Keeping::open((args, &ground.fingerprint), &plan, &options, quiet)? {
         Kept::Run(keeping) => keeping,
-        Kept::Whole(kept) => return super::report::write(&kept.0, &kept.1, &args.output, &args.exit),
+        Kept::Whole(kept) => {
+            let wanted = Wanted {
+                output: &args.output,
+                exit: &args.exit,
+                nagios: args.notify.nagios,
+                audit: audit.map_or(WantedAudit::None, |audit| WantedAudit::Concluded(audit, &ground)),
+            };
+            return super::report::write(&kept.0, &kept.1, &wanted);
+        }
     };
     options.seed = keeping.seed().unwrap_or(options.seed);
     let mut outputs = Outputs::open(&paths(&args.output), &report_options(&args.output))?;
@@ -59,6 +70,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         broken_pipe: false,
         files: !args.output.output.is_empty(),
         audit: audit.map(|_| Audit::default()),
+        past: audit.and_then(|_| keeping.memories(&ground.targets)),
         first: args.notify.is_wanted().then(Difference::default),
         stop: &stop,
     };
@@ -93,11 +105,22 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
 
     let mut lists: Vec<ListRecord> = report.lists.iter().map(|list| list_record(catalogue, list)).collect();
     let mut run = run_record(catalogue, (&plan, &options), (started, Timestamp::now()), &report);
-    let usable = |list| is_usable(&report, list, args.pace.skip_health);
-    let (kept, changes) = keeping.close(&mut run, &mut lists, |place| usable(report.lists[place].list), quiet);
+    let places = report.lists.iter().map(|list| list.list);
+    let mut usable: Vec<bool> = places
+        .clone()
+        .map(|list| is_usable(&report, list, args.pace.skip_health))
+        .collect();
+    let (mut kept, changes) = keeping.close(&mut run, (&mut lists, &mut usable), quiet);
+    let usable: HashMap<ListIndex, bool> = places.zip(usable).collect();
+    let usable = |list| usable.get(&list).copied().unwrap_or(false);
     let tallied = reports.tally.finish(catalogue, usable);
     let audited = match (audit, reports.audit.take()) {
-        (Some(args), Some(counted)) => Some(super::audit::conclude(args, &ground, (counted, &tallied), &stop)?),
+        (Some(args), Some(counted)) => {
+            let counted = (counted, reports.past.take());
+            let audited = super::audit::conclude((args, &ground), counted, (catalogue, &tallied), &stop)?;
+            kept &= keeping.conclude(&audited);
+            Some(audited)
+        }
         _ => None,
     };
     let end = RunEnd {
