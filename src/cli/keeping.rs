@@ -335,16 +335,20 @@ fn end(
     if pairs > 0 && !quiet {
         eprintln!("reputon: {pairs} questions are left open; --resume goes on with them");
     }
-    if open.diff {
-        record.diff = difference(&open.store, &open.run)?;
-        if record.diff.is_none() && !quiet {
-            eprintln!("reputon: there is no earlier run of these targets to compare with");
-        }
-    }
     let stored = usable.iter().zip(lists.iter());
     let stored: Vec<(bool, String)> = stored.map(|(usable, list)| (*usable, to_json(list))).collect();
     let when = (record.finished, whole);
-    open.store.end(open.run.id, when, &to_json(record), &stored)
+    open.store.end(open.run.id, when, &to_json(record), &stored)?;
+    if open.diff {
+        // Behind the end: what became of the lists is in the database then.
+        record.diff = difference(&open.store, &open.run)?;
+        match &record.diff {
+            Some(_) => open.store.end(open.run.id, when, &to_json(record), &stored)?,
+            None if !quiet => eprintln!("reputon: there is no earlier run of these targets to compare with"),
+            None => (),
+        }
+    }
+    Ok(())
 }
 
 /// Adds what the earlier parts of the run asked, as far as they ended in order.

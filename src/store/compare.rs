@@ -51,7 +51,8 @@ pub fn compare(store: &Store, before: &StoredRun, after: &StoredRun) -> Result<D
         }
     }
     let (old_health, new_health) = (health(store, before)?, health(store, after)?);
-    pairing.lists(&old_health, &new_health, &mut difference);
+    let retired = store.retired_of(after.id)?;
+    pairing.lists((&old_health, &new_health), &retired, &mut difference);
     Ok(difference)
 }
 
@@ -118,7 +119,7 @@ impl<'a> Pairing<'a> {
     }
 
     /// Takes in what became of the lists.
-    fn lists(&self, old_health: &[bool], new_health: &[bool], difference: &mut Difference) {
+    fn lists(&self, (old_health, new_health): (&[bool], &[bool]), retired: &[String], difference: &mut Difference) {
         for (column, list) in self.new.lists().iter().enumerate() {
             let earlier = self.places[column];
             let was_retired = earlier.is_some_and(|place| self.old.lists()[place].status == Status::Retired);
@@ -139,10 +140,13 @@ impl<'a> Pairing<'a> {
             });
         }
         for &place in &self.gone {
-            difference.lists.push(ListChange {
-                list: self.old.lists()[place].id.clone(),
-                what: ListFate::Removed,
-            });
+            let list = self.old.lists()[place].id.clone();
+            // A list that is no more is not selected any more, either.
+            let what = match retired.contains(&list) {
+                true => ListFate::Retired,
+                false => ListFate::Removed,
+            };
+            difference.lists.push(ListChange { list, what });
         }
     }
 }

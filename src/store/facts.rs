@@ -14,6 +14,9 @@ use crate::targets::Kind;
 struct Facts {
     operators: Vec<OperatorFacts>,
     lists: Vec<ListFacts>,
+    /// Lists of the catalogue that were known to be retired, whether the run had them or not.
+    #[serde(default)]
+    retired: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,9 +58,17 @@ struct ListFacts {
 
 /// The facts of some lists of a catalogue, in this order.
 pub fn write_facts(catalogue: &Catalogue, lists: impl Iterator<Item = ListIndex>) -> String {
+    let retired = catalogue.lists().iter().filter(|list| list.status == Status::Retired);
+    let retired = retired.map(|list| list.id.clone()).collect();
+    compose(catalogue, lists, retired)
+}
+
+/// The same, where it is known already which lists were retired.
+pub(super) fn compose(catalogue: &Catalogue, lists: impl Iterator<Item = ListIndex>, retired: Vec<String>) -> String {
     let mut facts = Facts {
         operators: Vec::new(),
         lists: Vec::new(),
+        retired,
     };
     let mut seen: Vec<OperatorIndex> = Vec::new();
     for index in lists {
@@ -88,6 +99,11 @@ pub fn lists_of(text: &str) -> Option<Catalogue> {
         lists,
         facts.operators.into_iter().map(operator_of).collect(),
     ))
+}
+
+/// The lists that the catalogue of [`write_facts`] knew to be retired.
+pub(super) fn retired_of(text: &str) -> Vec<String> {
+    serde_json::from_str(text).map_or_else(|_| Vec::new(), |facts: Facts| facts.retired)
 }
 
 fn operator_facts(operator: &Operator) -> OperatorFacts {

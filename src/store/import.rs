@@ -72,7 +72,7 @@ impl Store {
                     target_count: 0,
                     plan,
                     seed: run.seed,
-                    facts: super::facts::write_facts(&catalogue, lists.iter().copied()),
+                    facts: super::facts::compose(&catalogue, lists.iter().copied(), other.retired_of(run.id)?),
                 })?;
                 (begun.id, lock)
             }

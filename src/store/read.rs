@@ -10,7 +10,7 @@ use crate::dossier::{Dossier, Standing};
 use super::blob::read_dossiers;
 use super::database::Store;
 use super::error::StoreError;
-use super::facts::lists_of;
+use super::facts::{lists_of, retired_of};
 use super::runs::RunId;
 
 /// How a list of a run did.
@@ -36,12 +36,19 @@ impl Store {
     /// # Errors
     /// If it cannot be read, or makes no sense.
     pub fn catalogue_of(&self, run: RunId) -> Result<Catalogue, StoreError> {
-        let query = "SELECT lists FROM facts WHERE id = (SELECT facts FROM runs WHERE id = ?1)";
-        let text: String = self
-            .connection
-            .query_row(query, [run.0], |row| row.get(0))
-            .map_err(StoreError::sqlite(&self.path, "the lists of a run cannot be read"))?;
+        let text = self.facts_of(run)?;
         lists_of(&text).ok_or_else(|| StoreError::damaged(&self.path, format!("the lists of run {run}")))
+    }
+
+    /// The lists that were known to be retired when a run was made, whether it had them or not.
+    pub(super) fn retired_of(&self, run: RunId) -> Result<Vec<String>, StoreError> {
+        Ok(retired_of(&self.facts_of(run)?))
+    }
+
+    fn facts_of(&self, run: RunId) -> Result<String, StoreError> {
+        let query = "SELECT lists FROM facts WHERE id = (SELECT facts FROM runs WHERE id = ?1)";
+        let found = self.connection.query_row(query, [run.0], |row| row.get(0));
+        found.map_err(StoreError::sqlite(&self.path, "the lists of a run cannot be read"))
     }
 
     /// How each list of a run did, in the order of its columns; empty if no part of the run ended in order.
