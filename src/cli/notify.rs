@@ -80,6 +80,11 @@ fn message(news: &News<'_>) -> Value {
         true => Value::Null,
         false => json!({"run": changes.since, "started": changes.since_started}),
     };
+    // The changes are told below, as many as somebody reads.
+    let run = RunRecord {
+        diff: None,
+        ..(*run).clone()
+    };
     json!({
         "type": "change",
         "text": summary(news), // the member that chats show
