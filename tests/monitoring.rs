@@ -394,9 +394,10 @@ fn check_metrics(text: &str) -> Vec<String> {
             let (what, rest) = rest.split_once(' ').unwrap_or((rest, ""));
             let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
             if name != family {
-                if !closed.insert(std::mem::replace(&mut family, name.to_owned())) || closed.contains(name) {
-                    fault("its samples do not stand together");
-                }
+                closed.insert(std::mem::replace(&mut family, name.to_owned()));
+            }
+            if closed.contains(name) {
+                fault("its samples do not stand together");
             }
             let new = match what {
                 "HELP" if !rest.is_empty() => help.insert(name.to_owned(), rest.to_owned()).is_none(),
