@@ -141,3 +141,60 @@ fn a_silent_resolver_leaves_everything_unknown_and_nothing_good() {
     assert_eq!(letter["good"], 0, "{letter}");
     assert!(letter["unknown"].as_u64().expect("a number") >= 2, "{letter}");
 }
+
+#[test]
+fn data_on_disk_is_evaluated_and_its_list_not_asked() {
+    let data = tempfile::NamedTempFile::with_suffix(".ip4set").expect("a file");
+    std::fs::write(data.path(), ":127.0.0.2:by our own data\n192.0.2.25\n").expect("written");
+    let local = format!("lab-brute={}", data.path().display());
+    let (letter, status) = check(&["192.0.2.25", "--lists", "lab-brute,lab-dbl", "--zone-data", &local]);
+    assert_eq!(status, Some(1));
+    let listed = lines(&letter, "Blocklists", "bad");
+    assert!(listed.len() == 1 && listed[0].contains("by our own data"), "{letter}");
+    let told = &letter["targets"][0]["listings"][0];
+    assert_eq!((&told["list"], &told["how"]), (&"lab-brute".into(), &"local".into()));
+
+    // The domain is a target of its own; the address's own dossier does not repeat what is said of it.
+    let names = tempfile::NamedTempFile::with_suffix(".dnset").expect("a file");
+    std::fs::write(names.path(), ":127.0.0.4:a bad domain\nexample-clean.test\n").expect("written");
+    let local = format!("lab-multi={}", names.path().display());
+    let (letter, _) = check(&["192.0.2.25", "--lists", "lab-multi", "--zone-data", &local]);
+    let listed = lines(&letter, "Blocklists", "bad");
+    assert!(
+        listed.len() == 1 && listed[0].contains("example-clean.test is on lab-multi"),
+        "{letter}"
+    );
+
+    for wrong in ["no-such-list=/dev/null", "lab-brute=/no/such/file"] {
+        let output = Command::cargo_bin("reputon")
+            .expect("the binary is built")
+            .args(["check", "--lab", "192.0.2.25", "--zone-data", wrong])
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
+}
+
+#[test]
+fn parts_of_a_composite_are_learnt_from_it_or_asked_themselves() {
+    let how = |more: &[&str]| {
+        let (letter, _) = check(&[&["203.0.113.66", "--lists", "all"], more].concat());
+        let listings = letter["targets"][0]["listings"].as_array().expect("listings").clone();
+        let how: std::collections::BTreeSet<String> = listings
+            .iter()
+            .map(|listing| listing["how"].as_str().expect("a word").to_owned())
+            .collect();
+        let lists: std::collections::BTreeSet<String> = listings
+            .iter()
+            .map(|listing| listing["list"].as_str().expect("an id").to_owned())
+            .collect();
+        (how, lists)
+    };
+    let (folded, same) = how(&[]);
+    let (asked, lists) = how(&["--no-fold"]);
+    assert!(
+        folded.contains("folded") && !asked.contains("folded"),
+        "{folded:?} {asked:?}"
+    );
+    assert_eq!(same, lists);
+}

@@ -138,3 +138,35 @@ fn lists_that_fail_their_examination_say_nothing() {
     ];
     assert_eq!(related(&scan(&wild).0["targets"][0]).len(), 1);
 }
+
+/// A list whose data is on disk says the same of a related name as one that is asked, and no question is sent.
+#[test]
+fn data_at_hand_is_looked_into_for_related_names() {
+    let data = tempfile::NamedTempFile::with_suffix(".dnset").expect("a file");
+    std::fs::write(data.path(), ":127.0.0.4:by our own data\nexample-shop.test\n").expect("written");
+    let scan_with = |targets: &[&str], list: &str, file: &std::path::Path| {
+        let local = format!("{list}={}", file.display());
+        scan(
+            &[
+                targets,
+                &["--stages", "rdns,mx", "--lists", list, "--zone-data", &local],
+            ]
+            .concat(),
+        )
+    };
+    let (report, _) = scan_with(&["203.0.113.25", "192.0.2.25"], "lab-multi", data.path());
+    let listed = [("example-shop.test".to_owned(), "lab-multi".to_owned())];
+    assert_eq!(related(&report["targets"][0]), listed);
+    assert!(related(&report["targets"][1]).is_empty());
+    let counted = (asked(&report, "lab-multi"), &report["targets"][0]["listed"]);
+    assert_eq!(counted, (0, &0.into()), "nothing is asked, and nothing counts");
+
+    // So are the addresses that take a domain's mail.
+    let data = tempfile::NamedTempFile::with_suffix(".ip4set").expect("a file");
+    std::fs::write(data.path(), ":127.0.0.2:by our own data\n203.0.113.25\n").expect("written");
+    let (report, _) = scan_with(&["example-shop.test"], "lab-brute", data.path());
+    assert_eq!(
+        related(&report["targets"][0]),
+        [("203.0.113.25".to_owned(), "lab-brute".to_owned())]
+    );
+}

@@ -5,10 +5,10 @@ mod peers;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, Command as Process, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assert_cmd::Command;
+use peers::postfix::Postfix;
 use peers::{Peer, forward_all_to, free_addr};
 use serde_json::Value;
 
@@ -167,103 +167,14 @@ fn addresses_that_share_a_domain_ask_for_it_once() {
     assert!((300..=320).contains(&asked), "{asked}");
 }
 
-/// postfix, which ends when this is dropped.
-struct Postfix(Child, #[expect(dead_code, reason = "its files")] tempfile::TempDir);
-
-impl Drop for Postfix {
-    fn drop(&mut self) {
-        // master ends its own children when it is told to end.
-        let id = self.0.id().to_string();
-        let _ = Process::new("kill").args(["-TERM", &id]).status();
-        let until = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < until && matches!(self.0.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn postfix() -> Option<(Postfix, std::net::SocketAddr)> {
-    let master = std::path::Path::new("/usr/lib/postfix/sbin/master");
-    if !master.is_file() {
-        assert!(
-            std::env::var_os("REPUTON_NEED_PEERS").is_none(),
-            "postfix is not installed"
-        );
-        eprintln!("postfix is not installed: nothing to talk to");
-        return None;
-    }
-    let id = Process::new("id").arg("-u").output().expect("id runs");
-    if id.stdout != b"0\n" {
-        eprintln!("postfix starts for root only");
-        return None;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let run = |program: &str, args: &[&str]| {
-        let status = Process::new(program).args(args).status().expect("it runs");
-        assert!(status.success(), "{program} {args:?}");
-    };
-    let home = dir.path().display().to_string();
-    run("chmod", &["755", &home]);
-    for folder in [
-        "etc",
-        "data",
-        "spool/pid",
-        "spool/public",
-        "spool/private",
-        "spool/maildrop",
-    ] {
-        std::fs::create_dir_all(dir.path().join(folder)).expect("a directory of our own");
-    }
-    run(
-        "chown",
-        &[
-            "-R",
-            "postfix",
-            &format!("{home}/data"),
-            &format!("{home}/spool/private"),
-            &format!("{home}/spool/public"),
-        ],
-    );
-    let addr = free_addr();
-    let main = format!(
-        "compatibility_level = 3.6\nqueue_directory = {home}/spool\ndata_directory = {home}/data\n\
-         command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\nmail_owner = postfix\n\
-         setgid_group = postdrop\nmyhostname = mail.shop.test\nmydestination =\ninet_interfaces = 127.0.0.1\n\
-         inet_protocols = ipv4\nalias_maps =\nsmtpd_tls_security_level = none\n"
-    );
-    let services = format!(
-        "{addr} inet n - n - - smtpd\ncleanup unix n - n - 0 cleanup\nrewrite unix - - n - - trivial-rewrite\n\
-         anvil unix - - n - 1 anvil\nproxymap unix - - n - - proxymap\n"
-    );
-    std::fs::write(dir.path().join("etc/main.cf"), main).expect("written");
-    std::fs::write(dir.path().join("etc/master.cf"), services).expect("written");
-    let child = Process::new(master)
-        .args(["-d", "-c"])
-        .arg(dir.path().join("etc"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("postfix starts");
-    let guard = Postfix(child, dir);
-    let until = Instant::now() + Duration::from_secs(10);
-    while std::net::TcpStream::connect(addr).is_err() {
-        assert!(Instant::now() < until, "postfix does not listen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Some((guard, addr))
-}
-
 #[test]
 fn a_real_mail_server_is_heard_and_left_politely() {
-    let (Some((_nsd, unbound)), Some((_postfix, addr))) = (servers(), postfix()) else {
+    let (Some((_nsd, unbound)), Some(postfix)) = (servers(), Postfix::at(free_addr(), "mail.shop.test")) else {
         return;
     };
     let args = [
         "smtp-out",
-        &addr.to_string(),
+        &postfix.addr().to_string(),
         "--format",
         "json",
         "--resolver",

@@ -14,9 +14,9 @@ use super::commands::smtp_out::MailHost;
 use super::config::with_environment;
 use super::help;
 use super::options::{
-    AskOptions, CatalogueOptions, DbOptions, ExitOptions, FailOn, KeepOptions, KeyOptions, LabOptions, ListFormat,
-    ListOptions, NotifyOptions, OutputOptions, PaceOptions, PathOptions, SavingOptions, StageOptions, TalkOptions,
-    TargetOptions, TextFormat,
+    AskOptions, CatalogueOptions, DbOptions, ExitOptions, FailOn, KeepOptions, KeyOptions, KnownOptions, LabOptions,
+    ListFormat, ListOptions, NotifyOptions, OutputOptions, PaceOptions, PathOptions, SavingOptions, StageOptions,
+    TalkOptions, TargetOptions, TextFormat,
 };
 use super::values::{DomainName, Server, loopback, run_number, seconds};
 
@@ -408,11 +408,13 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) path: PathOptions,
     #[command(flatten)]
+    pub(crate) known: KnownOptions,
+    #[command(flatten)]
     pub(crate) lab: LabOptions,
     /// A DKIM selector that the domain signs with, beside common ones; repeatable
     #[arg(long, value_name = "NAME", help_heading = "Stages")]
     pub(crate) dkim_selector: Vec<String>,
-    /// Connect to port 25 of the addresses to hear how they greet; never done unless asked for
+    /// Connect to port 25 of the addresses and exchangers to hear how they greet; never done unless asked for
     #[arg(long, help_heading = "Stages")]
     pub(crate) smtp: bool,
     #[command(flatten)]

@@ -84,7 +84,7 @@ impl Ground {
             selected,
             keys,
         } = Lists::read(lists, lab, quiet)?;
-        let local = zone_data::load(&savings.zone_data, (&catalogue, &selected), quiet)?;
+        let local = zone_data::load(&savings.known.zone_data, (&catalogue, &selected), quiet)?;
         Ok(Ground {
             catalogue,
             targets,
@@ -92,7 +92,7 @@ impl Ground {
             selected,
             keys,
             local,
-            folds: !savings.no_fold,
+            folds: !savings.known.no_fold,
         })
     }
 

@@ -456,12 +456,21 @@ fn plan_facts((args, targets): (&ScanArgs, &str), plan: &Plan<'_>, options: &Sca
     let mut selectors = options.stage_options.dkim_selectors.clone();
     selectors.sort();
     let shard = args.savings.shard.map(|shard| format!("{}/{}", shard.number, shard.of));
-    let mut local: Vec<&str> = args.savings.zone_data.iter().map(|data| data.list.as_str()).collect();
+    let mut local: Vec<&str> = args
+        .savings
+        .known
+        .zone_data
+        .iter()
+        .map(|data| data.list.as_str())
+        .collect();
     local.sort_unstable();
     let facts = [
         ("targets", targets.to_owned()),
         ("shard", shard.unwrap_or_default()),
-        ("folding", if args.savings.no_fold { "none" } else { "" }.to_owned()),
+        (
+            "folding",
+            if args.savings.known.no_fold { "none" } else { "" }.to_owned(),
+        ),
         ("zone data", local.join(" ")),
         ("lists", lists.collect::<Vec<_>>().join(" ")),
         ("catalogue", plan.catalogue.hash().to_owned()),

@@ -67,10 +67,10 @@ pub(crate) struct ListOptions {
     pub(crate) keys: KeyOptions,
 }
 
-/// What need not be asked, or not by this run.
+/// What need not be asked.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Plan")]
-pub(crate) struct SavingOptions {
+pub(crate) struct KnownOptions {
     /// Ask every list itself, even where the answer of a list that contains it tells
     #[arg(long)]
     pub(crate) no_fold: bool,
@@ -81,6 +81,14 @@ pub(crate) struct SavingOptions {
     /// Several files for one list are its data together.
     #[arg(long, value_name = "LIST=FILE")]
     pub(crate) zone_data: Vec<ZoneData>,
+}
+
+/// What need not be asked, or not by this run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Plan")]
+pub(crate) struct SavingOptions {
+    #[command(flatten)]
+    pub(crate) known: KnownOptions,
 
     /// Only the I-th of N equal shares of the targets; all N together are the whole
     #[arg(long, value_name = "I/N")]
@@ -130,7 +138,8 @@ pub(crate) struct StageOptions {
     #[arg(long, value_name = "NAME")]
     pub(crate) dkim_selector: Vec<String>,
 
-    /// Connect to port 25 of addresses to read their banner; never done unless asked for
+    /// Connect to port 25 of addresses, and of the exchangers of domains, to read their banner: each once; never done unless
+    /// asked for
     #[arg(long)]
     pub(crate) smtp: bool,
 }

@@ -147,7 +147,7 @@ impl Letter {
         }
         for finding in &judged.dossier.findings {
             let is_own = match &finding.via {
-                Some(via) => finding.stage == "lists" && !told.contains(via),
+                Some(via) => matches!(finding.stage.as_str(), "lists" | "smtp") && !told.contains(via),
                 None => true,
             };
             if is_own {
@@ -417,6 +417,17 @@ fn in_order(stage: &str, record: &Value, target: &str) -> Option<String> {
         "abuse" => {
             let contacts: Vec<String> = record["contacts"].as_array()?.iter().filter_map(text).collect();
             (!contacts.is_empty()).then(|| format!("complaints about {target} go to {}", contacts.join(", ")))
+        }
+        // A domain's: each exchanger's address on its own.
+        "smtp" if record["hosts"].is_array() => {
+            let hosts = record["hosts"]
+                .as_array()?
+                .iter()
+                .filter(|host| host["state"] == "open");
+            let hosts: Vec<String> = hosts
+                .filter_map(|host| Some(format!("{} ({})", text(&host["host"])?, text(&host["address"])?)))
+                .collect();
+            (!hosts.is_empty()).then(|| format!("where {target} takes mail, {} greet", hosts.join(", ")))
         }
         "smtp" => {
             let name = text(&record["name"])?;

@@ -19,6 +19,7 @@ use crate::clock::{Instant, Span};
 use crate::dossier::{STAGES_CANCELLED, is_explained};
 use crate::engine::{Engine, RouteOptions};
 use crate::exchange::{LookupFuture, Outcome, Resolver, Upstream};
+use crate::stages::smtp::Greeter;
 use crate::stages::{Explained, Finding, Stage, StageOptions, Stages, explain, related};
 use crate::targets::{Kind, Target, special_use};
 use crate::wire::{Name, Rtype};
@@ -91,6 +92,7 @@ struct Explaining {
 pub(super) struct Explainer {
     which: Stages,
     options: Rc<StageOptions>,
+    greeter: Rc<Greeter>,
     lookups: Rc<Lookups>,
     ways: Ways,
     tasks: Tasks<(u32, u8), (Target, Explained)>,
@@ -108,6 +110,7 @@ impl Explainer {
         Explainer {
             which,
             options: Rc::new(options.clone()),
+            greeter: Rc::new(Greeter::new(options.smtp.clone())),
             lookups: Rc::default(),
             ways: Ways::default(),
             tasks: Tasks::new(EXPLAINING_MAX),
@@ -198,9 +201,9 @@ impl Explainer {
                 lookups: Rc::clone(&self.lookups),
                 until: now + PATIENCE,
             };
-            let (which, options) = (self.which, Rc::clone(&self.options));
+            let (which, options, greeter) = (self.which, Rc::clone(&self.options), Rc::clone(&self.greeter));
             let work = async move {
-                let explained = explain(&patient, &target, which, &options).await;
+                let explained = explain((&patient, &greeter), &target, which, &options).await;
                 (target, explained)
             };
             self.tasks.start((number, offset as u8), Box::pin(work)); // a tile has 256 targets at most

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::clock::Instant;
-use crate::dnsxl::{Catalogue, Cause, Heard, Listing, Observation, Role, Tier, removal};
+use crate::dnsxl::{Catalogue, Cause, Heard, ListIndex, Listing, Observation, Role, Tier, removal};
 use crate::exchange::{Ask, End, Outcome};
 use crate::plan::Treatment;
 use crate::stages::{Finding, Severity};
@@ -55,6 +55,8 @@ enum State {
 struct Subject {
     target: Target,
     answers: BTreeMap<LaneIndex, State>,
+    /// Listings by lists whose data is at hand: they need no question and no control.
+    local: Vec<(ListIndex, Box<Listing>)>,
     /// Answers that are neither confirmed nor over.
     open: usize,
 }
@@ -167,16 +169,18 @@ impl Subject {
             // A list that was given up since has no say any more.
             let trusted = matches!(lane.standing, Standing::Good | Standing::GivenUp(Cause::Cancelled));
             match state {
-                State::Confirmed(listing) if trusted => Some(finding(&self.target, catalogue, lane, listing)),
+                State::Confirmed(listing) if trusted => Some(finding(&self.target, catalogue, lane.list, listing)),
                 _ => None,
             }
         });
-        told.collect()
+        let local = self.local.iter();
+        let local = local.map(|(list, listing)| finding(&self.target, catalogue, *list, listing));
+        local.chain(told).collect()
     }
 }
 
-fn finding(subject: &Target, catalogue: &Catalogue, lane: &Lane, listing: &Listing) -> Finding {
-    let (list, operator) = (catalogue.list(lane.list), catalogue.operator_of(lane.list));
+fn finding(subject: &Target, catalogue: &Catalogue, list: ListIndex, listing: &Listing) -> Finding {
+    let (list, operator) = (catalogue.list(list), catalogue.operator_of(list));
     let what = match subject {
         Target::Domain(_) => "the domain of the address's name",
         Target::Ip4(_) | Target::Ip6(_) => "where the domain's mail is taken",
@@ -224,8 +228,13 @@ impl<N: Network> Worker<'_, N> {
         }
         let kind = target.kind();
         let mut answers = BTreeMap::new();
+        let mut local = Vec::new();
         for column in 0..self.plan.columns.len() {
-            let asked = self.plan.treatment(column, kind) == Treatment::Ask;
+            let treatment = self.plan.treatment(column, kind);
+            if treatment == Treatment::Local {
+                local.extend(self.listing_at_hand(column, &target));
+            }
+            let asked = treatment == Treatment::Ask;
             let Some(lane) = self.lanes_of[column][kind as usize].filter(|_| asked) else {
                 continue;
             };
@@ -238,8 +247,20 @@ impl<N: Network> Worker<'_, N> {
             target,
             open: answers.len(),
             answers,
+            local,
         });
         Some(number as u32)
+    }
+
+    /// What data at hand says against a name.
+    fn listing_at_hand(&self, column: usize, target: &Target) -> Option<(ListIndex, Box<Listing>)> {
+        let column = &self.plan.columns[column];
+        let list = self.plan.catalogue.list(column.list);
+        let operator = self.plan.catalogue.operator(list.operator);
+        match column.local?.observe((list, operator), target) {
+            Observation::Listed(listing) if listing.role == Role::Block => Some((column.list, listing)),
+            _ => None,
+        }
     }
 
     /// Asks the lanes that are good about the names that are pending, as far as the engine has room and the operators'
@@ -348,7 +369,6 @@ impl<N: Network> Worker<'_, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dnsxl::ListIndex;
     use crate::exchange::Route;
     use crate::targets::{Domain, Kind};
 
@@ -369,6 +389,7 @@ mod tests {
         related.subjects.push(Subject {
             target,
             answers: [(LANE, State::Out)].into(),
+            local: Vec::new(),
             open: 1,
         });
         related.of.insert((3, 7), vec![0]);

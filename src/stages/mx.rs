@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::ask::{Addresses, Known, addresses, known, together};
 use super::finding::Finding;
 use crate::exchange::Resolver;
+use crate::targets::{Target, special_use};
 use crate::wire::{Answer, Name, Rdata, Rtype};
 
 /// Exchangers that are followed; the largest providers have half a dozen.
@@ -244,6 +245,18 @@ fn about_host(domain: &Name, host: &Name, found: &Addresses) -> Vec<Finding> {
             found.malformed
         );
         findings.push(Finding::warning(STAGE, "mx_host_malformed", text).mend("have them written anew"));
+    }
+    let inside = |address: &IpAddr| special_use(&Target::from(address.to_canonical()));
+    if let Some((address, space)) = found.list.iter().find_map(|address| Some((address, inside(address)?))) {
+        let text = format!(
+            "the exchanger {host} of {domain} has the address {address}: {space} space, where no mail from outside comes to"
+        );
+        let mend = "give the exchanger its public address in DNS, and nothing else";
+        let finding = match found.list.iter().all(|address| inside(address).is_some()) {
+            true => Finding::error(STAGE, "mx_special_use", text),
+            false => Finding::warning(STAGE, "mx_special_use", text),
+        };
+        findings.push(finding.mend(mend));
     }
     if found.none_for_sure() {
         let what = if found.nxdomain {

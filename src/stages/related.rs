@@ -28,11 +28,11 @@ pub fn related(target: &Target, (records, _): &Explained) -> Vec<Target> {
             let hosts = record(mx::STAGE).and_then(|record| record.get("exchangers")?.as_array());
             let addresses = hosts.into_iter().flatten();
             let addresses = addresses.filter_map(|host| host.get("addresses")?.as_array()).flatten();
-            for address in addresses.filter_map(Value::as_str).filter_map(|text| text.parse().ok()) {
-                let address = match address {
-                    IpAddr::V4(address) => Target::Ip4(address),
-                    IpAddr::V6(address) => address.to_ipv4_mapped().map_or(Target::Ip6(address), Target::Ip4),
-                };
+            for address in addresses
+                .filter_map(Value::as_str)
+                .filter_map(|text| text.parse::<IpAddr>().ok())
+            {
+                let address = Target::from(address);
                 if !found.contains(&address) {
                     found.push(address);
                 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! address → rdns, asn, abuse, smtp → domain of its name → mx, spf (does it let the address send?), dmarc   (findings with `via`)
-//! domain  → mx, spf (is the policy sound?), dkim, dmarc, mta-sts, tls-rpt, bimi
+//! domain  → mx → smtp of its exchangers; spf (is the policy sound?), dkim, dmarc, mta-sts, tls-rpt, bimi
 //! ```
 //!
 //! What is found through the name of an address concerns a related domain, not the address: its findings carry `via`.
@@ -184,9 +184,16 @@ impl Default for StageOptions {
 pub type Explained = (Vec<(&'static str, Value)>, Vec<Finding>);
 
 /// Asks all chosen stages that apply to a target.
-pub async fn explain(resolver: &dyn Resolver, target: &Target, which: Stages, options: &StageOptions) -> Explained {
+/// `greeter` is one for all targets of a run.
+pub async fn explain(
+    (resolver, greeter): (&dyn Resolver, &smtp::Greeter),
+    target: &Target,
+    which: Stages,
+    options: &StageOptions,
+) -> Explained {
     let run = Run {
         resolver,
+        greeter,
         which,
         options,
     };
@@ -217,6 +224,7 @@ type PartFuture<'a> = Pin<Box<dyn Future<Output = Option<Part>> + 'a>>;
 
 struct Run<'a> {
     resolver: &'a dyn Resolver,
+    greeter: &'a smtp::Greeter,
     which: Stages,
     options: &'a StageOptions,
 }
@@ -267,24 +275,15 @@ impl<'a> Run<'a> {
 
     async fn greeting(&self, address: IpAddr, rdns: &Rdns) -> Option<Part> {
         let names: Option<Vec<Name>> = rdns.unknown.is_none().then(|| rdns.all_names().cloned().collect());
-        self.part(
-            Stage::Smtp,
-            smtp::smtp(self.resolver, address, names.as_deref(), &self.options.smtp),
-        )
-        .await
+        self.part(Stage::Smtp, self.greeter.smtp(self.resolver, address, names.as_deref()))
+            .await
     }
 
     /// The stages of a domain; those that make no sense for a related one only if it is the target itself. A related one
     /// comes with the address, and the name of it, that it is related through.
     async fn domain(&self, domain: Name, address: Option<(IpAddr, &Name)>) -> Vec<Part> {
         let (resolver, options) = (self.resolver, self.options);
-        let mut parts = vec![
-            self.part(
-                Stage::Mx,
-                mx::mx(resolver, &domain, address.map(|(address, _)| address)),
-            ),
-            self.part(Stage::Dmarc, dmarc::dmarc(resolver, &domain)),
-        ];
+        let mut parts = vec![self.part(Stage::Dmarc, dmarc::dmarc(resolver, &domain))];
         if let Some((address, name)) = address {
             parts.push(self.part(Stage::Spf, spf::authorisation(resolver, &domain, address, name)));
         } else {
@@ -295,7 +294,26 @@ impl<'a> Run<'a> {
             parts.push(self.part(Stage::TlsRpt, published(resolver, &domain, Kind::TlsRpt)));
             parts.push(self.part(Stage::Bimi, published(resolver, &domain, Kind::Bimi)));
         }
-        together(parts).await.into_iter().flatten().collect()
+        let (mail, others) = tokio::join!(self.mail(&domain, address.map(|(address, _)| address)), together(parts));
+        mail.into_iter().chain(others.into_iter().flatten()).collect()
+    }
+
+    /// Who takes the domain's mail, and what answers there; for a related domain only the former.
+    async fn mail(&self, domain: &Name, address: Option<IpAddr>) -> Vec<Part> {
+        let greets = self.which.has(Stage::Smtp) && address.is_none();
+        if !self.which.has(Stage::Mx) && !greets {
+            return Vec::new();
+        }
+        let (mx, findings) = mx::mx(self.resolver, domain, address).await;
+        let mut parts = Vec::new();
+        if greets {
+            let (exchangers, findings) = self.greeter.exchangers(self.resolver, &mx).await;
+            parts.push(part(Stage::Smtp, &exchangers, findings));
+        }
+        if self.which.has(Stage::Mx) {
+            parts.push(part(Stage::Mx, &mx, findings));
+        }
+        parts
     }
 
     /// A stage's future, or nothing if the stage is not chosen.
@@ -356,12 +374,20 @@ mod tests {
         let IpAddr::V4(address) = ip("192.0.2.7") else {
             panic!("an IPv4 address")
         };
-        explain(world, &Target::Ip4(address), which, &StageOptions::default()).await
+        let greeter = smtp::Greeter::new(smtp::Options::default());
+        explain(
+            (world, &greeter),
+            &Target::Ip4(address),
+            which,
+            &StageOptions::default(),
+        )
+        .await
     }
 
     async fn domain(world: &World, which: Stages) -> Explained {
         let target = Target::Domain(Domain::new("example.org").expect("a domain"));
-        explain(world, &target, which, &StageOptions::default()).await
+        let greeter = smtp::Greeter::new(smtp::Options::default());
+        explain((world, &greeter), &target, which, &StageOptions::default()).await
     }
 
     #[tokio::test]
@@ -441,8 +467,10 @@ mod tests {
             ];
             for target in targets {
                 let chaos = Chaos::new(octets.clone(), start);
-                let (records, findings) =
-                    runtime.block_on(explain(&chaos, &target, Stages::default(), &StageOptions::default()));
+                let greeter = smtp::Greeter::new(smtp::Options::default());
+                let options = StageOptions::default();
+                let asking = explain((&chaos, &greeter), &target, Stages::default(), &options);
+                let (records, findings) = runtime.block_on(asking);
                 proptest::prop_assert!(chaos.asked.get() <= QUESTIONS_MAX, "{} questions", chaos.asked.get());
                 let texts = findings.iter().flat_map(|finding| [Some(&finding.text), finding.mend.as_ref(), finding.via.as_ref()]);
                 for text in texts.flatten() {

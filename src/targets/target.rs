@@ -19,6 +19,16 @@ pub enum Target {
     Domain(Domain),
 }
 
+impl From<IpAddr> for Target {
+    /// An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5.2) is an IPv4 address.
+    fn from(address: IpAddr) -> Target {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Target::Ip4(address),
+            IpAddr::V6(address) => Target::Ip6(address),
+        }
+    }
+}
+
 /// A domain name as a target: normalised text that is known to be a good [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Domain(Box<str>);

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
+pub mod postfix;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};

@@ -28,7 +28,7 @@ use crate::cli::keeping::ledger;
 use crate::cli::options::TextChoice;
 use crate::cli::progress::{Bars, Quiet};
 use crate::cli::records::{is_usable, talk};
-use crate::cli::{build, signals};
+use crate::cli::{build, signals, zone_data};
 
 /// Addresses of one mail server that are looked at: more are a pool, and a pool is scanned.
 const ADDRESSES_MAX: usize = 4;
@@ -62,6 +62,7 @@ pub(crate) fn run(args: &CheckArgs, quiet: bool) -> anyhow::Result<u8> {
         ),
     };
     let lists = Lists::read(&args.lists, &args.lab, quiet)?;
+    let local = zone_data::load(&args.known.zone_data, (&lists.catalogue, &lists.selected), quiet)?;
     let none = TargetSet::read(&[], &mut io::empty(), ReadOptions::default())?;
     let lab = start_lab(&args.lab, &lists.plan(&none))?;
     let resolvers = match &lab {
@@ -91,7 +92,12 @@ pub(crate) fn run(args: &CheckArgs, quiet: bool) -> anyhow::Result<u8> {
 
     let typed = targets(&subject, &survey);
     let targets = TargetSet::read(&typed, &mut io::empty(), ReadOptions::default())?;
-    let plan = lists.plan(&targets);
+    let plan = lists.plan(&targets).with_local(&local);
+    let plan = if args.known.no_fold {
+        plan.without_folding()
+    } else {
+        plan
+    };
     let options = scan_options(args, &inquirer, lab.is_some());
     let mut collected = Collected {
         tally: Tally::new(),

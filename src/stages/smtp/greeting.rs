@@ -100,29 +100,57 @@ pub async fn smtp(
     ptr: Option<&[Name]>,
     options: &Options,
 ) -> (Smtp, Vec<Finding>) {
-    let dialogue = match connect(address, options).await {
-        Ok(stream) => {
-            let name = our_name(&stream, options);
-            converse(stream, &name, options.limits).await
-        }
-        Err(trouble) => Dialogue {
-            trouble: Some((Step::Connect, trouble)),
-            ..Dialogue::default()
-        },
-    };
-    let mut smtp = Smtp::of(&dialogue);
-    let name = server_name(&dialogue);
-    if let Some(name) = &name {
-        smtp.is_ptr = ptr.map(|ptr| ptr.contains(name));
-        let found = addresses(resolver, name).await;
-        smtp.has_address = match found.list.contains(&address) {
-            true => Some(true),
-            false if found.unknown.is_some() || found.cut || found.malformed > 0 => None,
-            false => Some(false),
+    Heard::at(address, options).await.judge(resolver, address, ptr).await
+}
+
+/// What was heard at an address: all that is kept of a dialogue, some 5 KB at most.
+#[derive(Debug, Clone)]
+pub(super) struct Heard {
+    smtp: Smtp,
+    name: Option<Name>,
+    trouble: Option<Trouble>,
+}
+
+impl Heard {
+    /// Connects to an address and talks.
+    pub(super) async fn at(address: IpAddr, options: &Options) -> Heard {
+        let dialogue = match connect(address, options).await {
+            Ok(stream) => {
+                let name = our_name(&stream, options);
+                converse(stream, &name, options.limits).await
+            }
+            Err(trouble) => Dialogue {
+                trouble: Some((Step::Connect, trouble)),
+                ..Dialogue::default()
+            },
         };
+        Heard {
+            smtp: Smtp::of(&dialogue),
+            name: server_name(&dialogue),
+            trouble: dialogue.trouble.map(|(_, trouble)| trouble),
+        }
     }
-    let findings = findings(&smtp, &dialogue, address, name.as_ref());
-    (smtp, findings)
+
+    /// Compares what was heard with the names of the address and the addresses of the name.
+    pub(super) async fn judge(
+        &self,
+        resolver: &dyn Resolver,
+        address: IpAddr,
+        ptr: Option<&[Name]>,
+    ) -> (Smtp, Vec<Finding>) {
+        let mut smtp = self.smtp.clone();
+        if let Some(name) = &self.name {
+            smtp.is_ptr = ptr.map(|ptr| ptr.contains(name));
+            let found = addresses(resolver, name).await;
+            smtp.has_address = match found.list.contains(&address) {
+                true => Some(true),
+                false if found.unknown.is_some() || found.cut || found.malformed > 0 => None,
+                false => Some(false),
+            };
+        }
+        let findings = findings(&smtp, self, address);
+        (smtp, findings)
+    }
 }
 
 /// The one place where a socket is opened.
@@ -213,19 +241,32 @@ fn state(dialogue: &Dialogue) -> State {
     }
 }
 
-fn findings(smtp: &Smtp, dialogue: &Dialogue, address: IpAddr, name: Option<&Name>) -> Vec<Finding> {
+fn findings(smtp: &Smtp, heard: &Heard, address: IpAddr) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.extend(about_state(smtp, dialogue, address));
+    findings.extend(about_state(smtp, heard, address));
     if smtp.code != Some(220) {
         return findings;
     }
-    let Some(name) = name else {
-        let banner = smtp.banner.as_deref().unwrap_or_default();
-        let text = format!("the server at {address} does not say its full host name: \"{banner}\"");
-        let mend = "set the mail server's name to the full host name that its PTR record has";
-        findings.push(Finding::warning(STAGE, "smtp_no_name", text).mend(mend));
-        return findings;
-    };
+    match &heard.name {
+        Some(name) => findings.extend(about_name(smtp, name, address)),
+        None => {
+            let banner = smtp.banner.as_deref().unwrap_or_default();
+            let text = format!("the server at {address} does not say its full host name: \"{banner}\"");
+            let mend = "set the mail server's name to the full host name that its PTR record has";
+            findings.push(Finding::warning(STAGE, "smtp_no_name", text).mend(mend));
+        }
+    }
+    if smtp.starttls == Some(false) && smtp.state == State::Open {
+        let text = format!("the server at {address} does not offer STARTTLS: mail to it can be read on its way");
+        let mend = "give the mail server a certificate and switch TLS on";
+        findings.push(Finding::warning(STAGE, "smtp_no_starttls", text).mend(mend));
+    }
+    findings
+}
+
+/// Whether the server's name agrees with the names of its address and has that address.
+fn about_name(smtp: &Smtp, name: &Name, address: IpAddr) -> Vec<Finding> {
+    let mut findings = Vec::new();
     if smtp.is_ptr == Some(false) {
         let text = format!("the server at {address} calls itself {name}, which is not its PTR name");
         let mend = "let the mail server's name, its PTR record and its address record agree (RFC 5321 §4.1.4)";
@@ -236,23 +277,18 @@ fn findings(smtp: &Smtp, dialogue: &Dialogue, address: IpAddr, name: Option<&Nam
         let mend = format!("give {name} an address record with {address}");
         findings.push(Finding::warning(STAGE, "smtp_name_not_address", text).mend(mend));
     }
-    if smtp.starttls == Some(false) && smtp.state == State::Open {
-        let text = format!("the server at {address} does not offer STARTTLS: mail to it can be read on its way");
-        let mend = "give the mail server a certificate and switch TLS on";
-        findings.push(Finding::warning(STAGE, "smtp_no_starttls", text).mend(mend));
-    }
     findings
 }
 
-fn about_state(smtp: &Smtp, dialogue: &Dialogue, address: IpAddr) -> Option<Finding> {
+fn about_state(smtp: &Smtp, heard: &Heard, address: IpAddr) -> Option<Finding> {
     let banner = smtp.banner.as_deref().unwrap_or_default();
     Some(match smtp.state {
         State::Open => return None,
         State::Broken => {
-            let trouble = dialogue
+            let trouble = heard
                 .trouble
                 .as_ref()
-                .map_or("it refuses EHLO and HELO".to_owned(), |(_, trouble)| in_words(trouble));
+                .map_or("it refuses EHLO and HELO".to_owned(), in_words);
             let text = format!("the server at {address} greets, and then {trouble}");
             Finding::warning(STAGE, "smtp_broken", text).mend("look into the mail server's log")
         }
@@ -277,20 +313,18 @@ fn about_state(smtp: &Smtp, dialogue: &Dialogue, address: IpAddr) -> Option<Find
             Finding::info(STAGE, "smtp_silent", text).mend(mend)
         }
         State::NotSmtp => {
-            let trouble = dialogue
+            let trouble = heard
                 .trouble
                 .as_ref()
-                .map_or("it greets with an odd code".to_owned(), |(_, trouble)| {
-                    in_words(trouble)
-                });
+                .map_or("it greets with an odd code".to_owned(), in_words);
             let text = format!("what answers at port 25 of {address} is no mail server: {trouble}");
             Finding::warning(STAGE, "smtp_not_smtp", text).mend("find out what listens there")
         }
         State::Unreachable => {
-            let trouble = dialogue
+            let trouble = heard
                 .trouble
                 .as_ref()
-                .map_or(String::new(), |(_, trouble)| format!(": {}", in_words(trouble)));
+                .map_or(String::new(), |trouble| format!(": {}", in_words(trouble)));
             Finding::info(
                 STAGE,
                 "smtp_unreachable",
