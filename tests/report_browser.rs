@@ -401,3 +401,112 @@ fn it_can_be_printed_and_read_in_the_dark() {
     assert!(browser.print() > 10_000);
     assert_eq!(browser.console(), Vec::<String>::new());
 }
+
+/// On a phone nothing is wider than the screen, but for tables that are moved by themselves; findings are read down, not
+/// across. On paper nothing is cut, what is pressed is gone, and clean targets are left out with a word.
+#[test]
+fn it_fits_a_phone_and_paper() {
+    let Some(browser) = Browser::start(&[]) else { return };
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    let mut dossiers = dossiers();
+    for (at, dossier) in dossiers.iter_mut().enumerate() {
+        let name = format!("a-name-that-is-long-{at}.of-somebody-with-much-to-say.example-hosting.test");
+        dossier.stages[0].1["names"][0]["name"] = name.clone().into();
+        dossier.stages[0].1["domain"] = name.into();
+    }
+    let path = page(folder.path(), &dossiers);
+    for width in [360, 390, 768] {
+        browser.show_as(width, "screen");
+        browser.open(&path);
+        click(&browser, "#open-all");
+        browser.run("for (const one of document.querySelectorAll('.t')) one.style.contentVisibility = 'visible'");
+        let wide = format!(
+            "return [...document.querySelectorAll('main *, body > *, body > * *')].filter((one) => \
+             one.getBoundingClientRect().right > {width} + 1 && !one.closest('nav, .two table, .wide')).map((one) => \
+             one.tagName + '.' + one.className + ' ' + one.textContent.slice(0, 40)).slice(0, 12)"
+        );
+        assert_eq!(browser.run(&wide), json!([]), "wider than {width}");
+        let whole = browser.run("return Math.max(innerWidth, document.documentElement.scrollWidth)");
+        assert_eq!(whole, width);
+        let row =
+            browser.run("return getComputedStyle(document.querySelector('.findings-table tr:last-child')).display");
+        assert_eq!(row, if width < 700 { "block" } else { "table-row" });
+    }
+    browser.show_as(1_000, "print");
+    browser.open(&path);
+    let hidden = "return ['nav', '.tools', '#keys', '.skip', '#readout', '.filter'].filter((one) => \
+                  document.querySelector(one) && document.querySelector(one).getClientRects().length)";
+    assert_eq!(browser.run(hidden), json!([]));
+    let printed = "return [...document.querySelectorAll('.t')].filter((one) => one.getClientRects().length).map((one) => one.dataset.tier).join('')";
+    let printed = browser.run(printed);
+    let printed = printed.as_str().expect("text");
+    assert!(
+        printed.contains("a") && printed.contains("b") && !printed.contains("o"),
+        "{printed}"
+    );
+    let said = browser.run("return document.querySelector('.paper').getClientRects().length");
+    assert_eq!(said, 1);
+    let cut = "return [...document.querySelectorAll('.t > summary > *')].filter((one) => \
+               one.getClientRects().length && one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflow != 'visible').length";
+    assert_eq!(browser.run(cut), 0);
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+/// The page of a /16 with 5,000 listings: under 8 MB, and every listing can be reached from the map and found in the list.
+#[test]
+fn a_large_block_makes_a_page_that_can_be_used() {
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    let listing = || {
+        Observation::Listed(Box::new(Listing {
+            codes: vec![[127, 0, 0, 2].into()],
+            meanings: vec!["sends spam".into()],
+            role: Role::Block,
+            tier: Tier::A,
+            reason: Some("Listed since 2026-11-01, see https://lookup.example.test/?ip=of-this-address".into()),
+            ttl: 60,
+            reason_cut: false,
+        }))
+    };
+    let dossiers: Vec<Dossier> = (0..65_536_u32)
+        .map(|at| {
+            let hard = match at % 13 {
+                0 => listing(),
+                _ => Observation::NotListed,
+            };
+            let mut dossier = dossier(
+                Target::Ip4((0xc612_0000 + at).into()),
+                [hard, Observation::NotListed],
+                "x",
+            );
+            dossier.stages.truncate(2);
+            dossier.findings.clear();
+            dossier
+        })
+        .collect();
+    let path = page(folder.path(), &dossiers);
+    let size = std::fs::metadata(&path).expect("written").len();
+    eprintln!("{size} octets for {} listings", 65_536_u32.div_ceil(13));
+    assert!(size < 8_000_000, "{size}");
+    let Some(browser) = Browser::start(&[]) else { return };
+    browser.open(&path);
+    let opened = browser.run(
+        "const times = performance.getEntriesByType('navigation')[0]; return times.loadEventEnd - times.startTime",
+    );
+    eprintln!("opened in {opened} ms");
+    let shown = "return document.querySelectorAll('#list > .t:not([hidden])').length";
+    assert_eq!(browser.run(shown), 5_042);
+    browser.run("document.getElementById('find').focus()");
+    browser.press("198.18.200.");
+    assert!(
+        browser
+            .run(shown)
+            .as_u64()
+            .is_some_and(|shown| (19..=20).contains(&shown))
+    );
+    browser.run("document.querySelector('.overview svg.heat').focus()");
+    let told = || -> Value { browser.run("return document.getElementById('readout').textContent.split('  ')[0]") };
+    assert_eq!(told(), "198.18.0.0");
+    browser.press("n");
+    assert_ne!(told(), "198.18.0.0");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}

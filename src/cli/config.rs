@@ -460,6 +460,73 @@ mod tests {
         );
     }
 
+    /// A value that an option takes, by what its help calls it.
+    fn sample(arg: &Arg) -> String {
+        let possible = arg.get_possible_values();
+        if let Some(first) = possible.first() {
+            return format!("'{}'", first.get_name());
+        }
+        let name = arg
+            .get_value_names()
+            .and_then(|names| names.first())
+            .map(|name| name.as_str());
+        match (arg.get_long().unwrap_or_default(), name.unwrap_or_default()) {
+            (_, "SECS" | "N" | "QPS" | "PCT" | "BITS") => "1".into(),
+            (_, "DURATION") => "'5m'".into(),
+            (_, "I/N") => "'1/2'".into(),
+            (_, "IP" | "ADDRESS") => "'192.0.2.53'".into(),
+            (_, "ADDR[:PORT]" | "ADDR:PORT") => "'127.0.0.1:53'".into(),
+            (_, "ZONE=ADDR:PORT") => "'bl.example.test=192.0.2.53:53'".into(),
+            (_, "LIST=FILE") => "'some-list=some.file'".into(),
+            (_, "URL") => "'https://hooks.example.test/x'".into(),
+            (option, _) if option.contains("mail") => "'ops@example.test'".into(),
+            ("output", _) => "'x.csv'".into(),
+            ("stages", _) => "'rdns,mx'".into(),
+            ("diff", _) => "'last'".into(),
+            _ => "'default'".into(),
+        }
+    }
+
+    /// Walks the one table of commands: each option of each command, those of commands below others too, is taken from the
+    /// file, for that command and for all, and is then its default there.
+    #[test]
+    fn each_option_of_each_command_can_be_set() {
+        let table = command();
+        let mut walked = 0;
+        for one in table.get_subcommands() {
+            for arg in settable(one).into_iter().filter(|arg| !arg.is_hide_set()) {
+                let option = arg.get_long().expect("it is settable");
+                let value = match (arg.get_action(), sample(arg)) {
+                    (ArgAction::SetTrue, _) => "true".into(),
+                    (ArgAction::Count, _) => "1".into(),
+                    (ArgAction::Append, value) => format!("[{value}]"),
+                    (_, value) => value,
+                };
+                for text in [
+                    format!("[{}]\n{option} = {value}", one.get_name()),
+                    format!("{option} = {value}"),
+                ] {
+                    let config = read("reputon.toml", &text, &table);
+                    let config = config.unwrap_or_else(|error| panic!("{text}: {error}"));
+                    // Which lists are asked does not decide which are shown.
+                    if config.settings[0].command.is_none() && (one.get_name(), option) == ("lists", "lists") {
+                        continue;
+                    }
+                    let applied = config.apply(command());
+                    let found = applied
+                        .find_subcommand(one.get_name())
+                        .and_then(|one| find_below(one, option));
+                    let (_, set) = found.unwrap_or_else(|| panic!("{text}: it is nowhere"));
+                    let values: Vec<&OsStr> = set.get_default_values().iter().map(|value| value.as_os_str()).collect();
+                    let wanted: Vec<&OsStr> = config.settings[0].values.iter().map(OsStr::new).collect();
+                    assert_eq!(values, wanted, "{text}");
+                    walked += 1;
+                }
+            }
+        }
+        assert!(walked > 200, "{walked}");
+    }
+
     #[test]
     fn errors_name_line_key_and_mend() {
         assert_eq!(

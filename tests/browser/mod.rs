@@ -153,6 +153,19 @@ impl Browser {
         );
     }
 
+    /// Shows pages as on a screen this wide, or on paper.
+    pub fn show_as(&self, width: u32, medium: &str) {
+        let devtools = |command: &str, params: Value| {
+            let answer = self.post("/goog/cdp/execute", &json!({"cmd": command, "params": params}));
+            assert!(answer.get("error").is_none(), "{command}: {answer}");
+        };
+        devtools(
+            "Emulation.setDeviceMetricsOverride",
+            json!({"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600}),
+        );
+        devtools("Emulation.setEmulatedMedia", json!({"media": medium}));
+    }
+
     /// Everything that the console was told since the last time: errors, breaches of the content policy.
     pub fn console(&self) -> Vec<String> {
         let entries = self.post("/se/log", &json!({"type": "browser"}));
