@@ -30,7 +30,7 @@ fn main() {
         &mut page,
         tempfile::tempfile().expect("a temporary file"),
     ));
-    println!("the page has {} octets", page.len());
+    eprintln!("the page has {} octets", page.len());
     divan::main();
 }
 
