@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::super::key::Key;
-use super::super::list::{Confidence, NameForm, Role, Status, Tier, Use};
+use super::super::list::{Confidence, Grave, NameForm, Role, Status, Tier, Use};
 use super::super::query::Questions;
 use super::super::select::SelectError;
 use super::*;
@@ -492,5 +492,26 @@ fn the_built_in_files_are_good() {
     }
     for grave in catalogue.graves() {
         assert!(!grave.sources.is_empty(), "{} names no source", grave.zone);
+    }
+}
+
+/// Without the built-in lists their files are read only as far as a user's zones may be in them: none is missed.
+#[test]
+fn a_dead_zone_is_known_whatever_else_is_read() {
+    let (catalogue, _) = Catalogue::load(true, &[]).expect("the built-in catalogue");
+    for grave in catalogue.graves() {
+        assert!(grave.zone.contains('.'), "{} has one label", grave.zone);
+    }
+    let sure = |grave: &&Grave| grave.retired.confidence >= Confidence::Medium;
+    for grave in catalogue.graves().iter().filter(sure).step_by(29) {
+        let zone = grave.zone.replace("{key}.", "");
+        for zone in [zone.clone(), format!("sub.{zone}")] {
+            let text = format!(
+                "[operator]\nid = \"x\"\nname = \"X\"\n\n[[list]]\nid = \"x\"\nzone = {zone:?}\nkinds = [\"ip4\"]\nrole = \"block\"\ntier = \"B\"\n"
+            );
+            let files = [("x.toml", text.as_str())];
+            let (_, warnings) = merge(Catalogue::built_in_files(), false, &files).expect("a catalogue");
+            assert!(!warnings.is_empty(), "{zone}");
+        }
     }
 }

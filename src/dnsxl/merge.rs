@@ -21,18 +21,30 @@ use super::near::did_you_mean;
 /// Most lists of a catalogue: an index is a `u16`, and ten times the lists there are in the world are enough.
 const LISTS_MAX: usize = 10_000;
 
-/// Reads and merges. Of the built-in files only the graves and the retired zones count, unless the lists are wanted.
+/// Zones that the texts of the built-in files are searched for: with more of them, reading all files is no slower.
+const SOUGHT_MAX: usize = 16;
+
+/// Reads and merges. Of the built-in files only the graves and the retired zones count, unless the lists are wanted; and of
+/// those only what can concern the user's zones, as reading all files takes longer than a small scan.
 pub(super) fn merge(
     built_in: &[(&str, &str)],
     with_lists: bool,
     user: &[(&str, &str)],
 ) -> Result<(Catalogue, Vec<Warning>), CatalogueErrors> {
     let mut merge = Merge::default();
-    merge.add_layer(built_in, false);
-    if !with_lists {
+    let user_files: Vec<_> = user.iter().map(|(name, text)| parse(name, text)).collect();
+    if with_lists {
+        merge.add_layer(built_in.iter().map(|(name, text)| parse(name, text)), false);
+    } else {
+        let suffixes = suffixes(user_files.iter().flatten());
+        let all = suffixes.len() > SOUGHT_MAX;
+        let related = built_in
+            .iter()
+            .filter(|(_, text)| all || suffixes.iter().any(|suffix| text.contains(suffix)));
+        merge.add_layer(related.map(|(name, text)| parse(name, text)), false);
         merge.keep_the_dead();
     }
-    merge.add_layer(user, true);
+    merge.add_layer(user_files, true);
     merge.override_built_in();
     merge.bury();
     merge.check();
@@ -48,6 +60,25 @@ pub(super) fn merge(
         hash: hash(wanted.map(|(_, text)| *text)),
     };
     Ok((catalogue, merge.warnings))
+}
+
+/// The last two labels of the zones: a grave that is one of these zones or above it ends with them too, as no grave has fewer.
+fn suffixes<'a>(files: impl Iterator<Item = &'a Content>) -> Vec<String> {
+    let zones = files.flat_map(|content| &content.lists).map(|(list, _)| &list.zone);
+    let mut suffixes: Vec<String> = zones
+        .map(|zone| {
+            let labels: Vec<&str> = zone.rsplitn(3, '.').take(2).collect();
+            labels
+                .into_iter()
+                .rev()
+                .collect::<Vec<_>>()
+                .join(".")
+                .to_ascii_lowercase()
+        })
+        .collect();
+    suffixes.sort_unstable();
+    suffixes.dedup();
+    suffixes
 }
 
 #[derive(Default)]
@@ -71,9 +102,9 @@ struct OperatorPlace {
 }
 
 impl Merge {
-    fn add_layer(&mut self, files: &[(&str, &str)], user: bool) {
-        for (name, text) in files {
-            match parse(name, text) {
+    fn add_layer(&mut self, files: impl IntoIterator<Item = Result<Content, Vec<Mistake>>>, user: bool) {
+        for file in files {
+            match file {
                 Ok(content) => self.add(content, user),
                 Err(mistakes) => self.mistakes.extend(mistakes),
             }

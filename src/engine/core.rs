@@ -58,7 +58,7 @@ pub struct Engine {
     pub(super) rng: StdRng,
     pub(super) slots: Slots,
     pub(super) wheel: Wheel,
-    pub(super) ports: Vec<Ids>,
+    pub(super) ids: Ids,
     pub(super) servers: Vec<Server>,
     pub(super) paths: Vec<Path>,
     routes: Vec<RouteState>,
@@ -95,7 +95,7 @@ impl Engine {
             outcomes: VecDeque::with_capacity(slots.free_count()),
             slots,
             rng,
-            ports: Vec::new(),
+            ids: Ids::default(),
             servers: Vec::new(),
             paths: Vec::new(),
             routes: Vec::new(),
@@ -112,8 +112,7 @@ impl Engine {
 
     /// Makes one more source port known; the caller binds it a socket.
     pub fn add_port(&mut self) -> Port {
-        self.ports.push(Ids::new(&mut self.rng));
-        Port(index16(self.ports.len() - 1))
+        self.ids.add_port(&mut self.rng)
     }
 
     /// Makes a server known.
@@ -471,7 +470,7 @@ impl Engine {
     pub(super) fn take_from_flight(&mut self, index: SlotIndex) {
         self.wheel.disarm(index);
         let slot = &self.slots[index];
-        self.ports[usize::from(slot.port.0)].release(slot.id);
+        self.ids.release(slot.port, slot.id);
         let path = slot.path;
         let upstream = self.paths[usize::from(path.0)].upstream;
         let server = &mut self.servers[usize::from(upstream.0)];

@@ -22,11 +22,7 @@ impl Engine {
             self.counters.malformed += 1;
             return;
         };
-        let holder = self
-            .ports
-            .get(usize::from(datagram.port.0))
-            .and_then(|ids| ids.holder(id));
-        let Some(index) = holder else {
+        let Some(index) = self.ids.holder(datagram.port, id) else {
             self.counters.unmatched += 1;
             return;
         };

@@ -148,8 +148,9 @@ impl Engine {
         let path = &mut self.paths[usize::from(slot.path.0)];
         let server = &mut self.servers[usize::from(path.upstream.0)];
         let port = server.ports[turn % server.ports.len()];
-        let id = self.ports[usize::from(port.0)]
-            .take(index, &mut self.rng)
+        let id = self
+            .ids
+            .take(port, index, &mut self.rng)
             .expect("there are fewer slots than IDs of one port");
         server.in_flight += 1;
         // A server that drops queries with EDNS instead of answering FORMERR shows by silence: the later tries go plain,

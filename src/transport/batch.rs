@@ -38,8 +38,17 @@ pub(super) struct Run<'a> {
     pub(super) trains: bool,
 }
 
-/// Header structures for sending and receiving, and room for [`BATCH`] messages that come in.
-pub(super) struct Buffers {
+/// Header structures for sending.
+pub(super) struct Outgoing {
+    headers: Box<[libc::mmsghdr]>,
+    vectors: Box<[libc::iovec]>,
+    addresses: Box<[libc::sockaddr_storage]>,
+    controls: Box<[Control]>,
+}
+
+/// Header structures for receiving, and room for [`BATCH`] messages. The headers point to the other parts from the start:
+/// a call costs what it brings, not what it could have brought.
+pub(super) struct Incoming {
     headers: Box<[libc::mmsghdr]>,
     vectors: Box<[libc::iovec]>,
     addresses: Box<[libc::sockaddr_storage]>,
@@ -47,37 +56,59 @@ pub(super) struct Buffers {
     octets: Box<[u8]>,
     /// Octets of one cell.
     cell: usize,
+    /// Headers that the last call has written to: they are to be armed anew.
+    used: usize,
+    /// The headers are armed for a socket that is connected: no addresses.
+    connected: bool,
 }
 
 // SAFETY: the raw pointers in `headers` and `vectors` are set anew before every system call, from the owned boxes or
 // from the caller's borrow, and are not read outside that call: no other thread's data is ever reached through them.
-unsafe impl Send for Buffers {}
+unsafe impl Send for Outgoing {}
 
-impl std::fmt::Debug for Buffers {
+// SAFETY: the raw pointers in `headers` and `vectors` point into the owned boxes, which stay where they are when the owner
+// moves; they are followed only by the kernel during a call with an exclusive borrow of the owner, and by `read_train`
+// during a shared one.
+unsafe impl Send for Incoming {}
+
+impl std::fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Buffers")
+        f.write_str("Outgoing")
     }
 }
 
-impl Buffers {
-    pub(super) fn new() -> Buffers {
-        // SAFETY: all three are plain C structures for which all-zero octets are a valid value (null pointers, length 0).
-        let (header, vector, address) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
-        Buffers {
-            headers: vec![header; BATCH].into_boxed_slice(),
-            vectors: vec![vector; BATCH].into_boxed_slice(),
-            addresses: vec![address; BATCH].into_boxed_slice(),
-            controls: vec![Control([0; 32]); BATCH].into_boxed_slice(),
-            octets: vec![0; BATCH * REPLY_OCTETS_MAX].into_boxed_slice(),
-            cell: REPLY_OCTETS_MAX,
-        }
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Incoming")
     }
+}
 
-    /// Makes room for trains that come in: 4 MiB of addresses, of which little is ever touched.
-    pub(super) fn widen(&mut self) {
-        if self.cell != TRAIN_CELL_OCTETS {
-            self.cell = TRAIN_CELL_OCTETS;
-            self.octets = vec![0; BATCH * TRAIN_CELL_OCTETS].into_boxed_slice();
+type Headers = (
+    Box<[libc::mmsghdr]>,
+    Box<[libc::iovec]>,
+    Box<[libc::sockaddr_storage]>,
+    Box<[Control]>,
+);
+
+fn headers() -> Headers {
+    // SAFETY: all three are plain C structures for which all-zero octets are a valid value (null pointers, length 0).
+    let (header, vector, address) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
+    (
+        vec![header; BATCH].into_boxed_slice(),
+        vec![vector; BATCH].into_boxed_slice(),
+        vec![address; BATCH].into_boxed_slice(),
+        vec![Control([0; 32]); BATCH].into_boxed_slice(),
+    )
+}
+
+impl Outgoing {
+    pub(super) fn new() -> Outgoing {
+        let (headers, vectors, addresses, controls) = headers();
+        Outgoing {
+            headers,
+            vectors,
+            addresses,
+            controls,
         }
     }
 
@@ -132,29 +163,81 @@ impl Buffers {
         let sent = &self.headers[..sent.min(messages)];
         Ok(sent.iter().map(|header| header.msg_hdr.msg_iovlen).sum())
     }
+}
 
-    /// Takes up to [`BATCH`] messages that are there, without waiting; returns how many.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is none, or an error that the socket had pending.
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        for index in 0..BATCH {
-            self.vectors[index] = libc::iovec {
-                iov_base: self.octets[index * self.cell..(index + 1) * self.cell]
-                    .as_mut_ptr()
-                    .cast(),
-                iov_len: self.cell,
+impl Incoming {
+    pub(super) fn new() -> Incoming {
+        let (headers, vectors, addresses, controls) = headers();
+        let mut incoming = Incoming {
+            headers,
+            vectors,
+            addresses,
+            controls,
+            octets: Box::default(),
+            cell: 0,
+            used: 0,
+            connected: false,
+        };
+        incoming.resize(REPLY_OCTETS_MAX);
+        incoming
+    }
+
+    /// Makes room for trains that come in: 4 MiB of addresses, of which little is ever touched.
+    pub(super) fn widen(&mut self) {
+        self.resize(TRAIN_CELL_OCTETS);
+    }
+
+    /// Makes room for single datagrams again: on fewer pages and lines of the processor's caches.
+    pub(super) fn narrow(&mut self) {
+        self.resize(REPLY_OCTETS_MAX);
+    }
+
+    fn resize(&mut self, cell: usize) {
+        if self.cell == cell {
+            return;
+        }
+        self.cell = cell;
+        self.octets = vec![0; BATCH * cell].into_boxed_slice();
+        for (vector, octets) in self.vectors.iter_mut().zip(self.octets.chunks_exact_mut(cell)) {
+            *vector = libc::iovec {
+                iov_base: octets.as_mut_ptr().cast(),
+                iov_len: cell,
             };
+        }
+        self.arm(BATCH);
+    }
+
+    /// Makes the first headers ready for a call.
+    fn arm(&mut self, count: usize) {
+        for index in 0..count {
             let header = &mut self.headers[index].msg_hdr;
             header.msg_iov = &raw mut self.vectors[index];
             header.msg_iovlen = 1;
             header.msg_control = (&raw mut self.controls[index]).cast();
             header.msg_controllen = mem::size_of::<Control>() as _;
-            header.msg_name = (&raw mut self.addresses[index]).cast();
-            header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            (header.msg_name, header.msg_namelen) = match self.connected {
+                true => (std::ptr::null_mut(), 0),
+                false => (
+                    (&raw mut self.addresses[index]).cast(),
+                    mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t,
+                ),
+            };
         }
-        // SAFETY: all `BATCH` headers point to buffers, addresses and controls that `self` owns, with their true lengths; the
-        // exclusive borrow of `self` keeps everybody else away until the call returns.
+    }
+
+    /// Takes up to [`BATCH`] messages that are there, without waiting; returns how many. From a socket that is connected
+    /// come no addresses: the kernel lets its peer's datagrams in only.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none, or an error that the socket had pending.
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, connected: bool) -> io::Result<usize> {
+        let stale = if self.connected == connected { self.used } else { BATCH };
+        self.connected = connected;
+        self.arm(stale);
+        self.used = 0;
+        // SAFETY: all `BATCH` headers point to buffers, addresses and controls that `self` owns (set by `resize` and `arm`,
+        // and anew whenever those are made anew), with their true lengths; the exclusive borrow of `self` keeps everybody
+        // else away until the call returns.
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -164,20 +247,28 @@ impl Buffers {
                 std::ptr::null_mut(),
             )
         };
-        usize::try_from(received).map_err(|_| io::Error::last_os_error())
+        let received = usize::try_from(received).map_err(|_| {
+            self.used = BATCH; // what a failed call has written to is not known
+            io::Error::last_os_error()
+        })?;
+        self.used = BATCH.min(received + 1); // the one that ended the call may have been touched
+        Ok(received)
     }
 
-    /// The datagrams of a message of the last [`receive`](Buffers::receive), with their sender; none if the sender is
-    /// not an IP address. What is longer than [`REPLY_OCTETS_MAX`] is cut.
-    pub(super) fn datagrams(&self, index: usize) -> Option<(SocketAddr, impl Iterator<Item = &[u8]>)> {
-        let from = read_address(&self.addresses[index])?;
+    /// The datagrams of a message of the last [`receive`](Incoming::receive), with their sender (of a socket that is
+    /// connected: its `peer`); none if the sender is not an IP address. What is longer than [`REPLY_OCTETS_MAX`] is cut.
+    pub(super) fn datagrams(
+        &self,
+        index: usize,
+        peer: Option<SocketAddr>,
+    ) -> Option<(SocketAddr, impl ExactSizeIterator<Item = &[u8]>)> {
+        let from = peer.or_else(|| read_address(&self.addresses[index]))?;
         let header = &self.headers[index];
         let len = (header.msg_len as usize).min(self.cell);
         let size = read_train(&header.msg_hdr).unwrap_or(len).max(1);
         let octets = &self.octets[index * self.cell..index * self.cell + len];
-        // An empty datagram is one too.
-        let empty = octets.is_empty().then_some(octets);
-        let datagrams = octets.chunks(size).chain(empty);
+        let count = len.div_ceil(size).max(1); // an empty datagram is one too
+        let datagrams = (0..count).map(move |at| &octets[at * size..len.min((at + 1) * size)]);
         Some((
             from,
             datagrams.map(|datagram| &datagram[..datagram.len().min(REPLY_OCTETS_MAX)]),

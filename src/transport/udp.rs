@@ -18,7 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::clock::Span;
 use crate::datagram::{BATCH, Port, Received, Transmit};
 
-use super::batch::{Buffers, Run};
+use super::batch::{Incoming, Outgoing, Run};
 use super::train::Order;
 
 /// Room for replies in the kernel, in octets: some 5,000 small ones, so that a busy moment loses none. The kernel may
@@ -43,17 +43,46 @@ pub struct UdpCounters {
     pub in_trains: u64,
 }
 
+/// Messages without a train among them after which none is expected.
+const TRAINLESS: u32 = 1_024;
+
+/// What is known about trains that come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrivals {
+    /// None has come yet, but so many single datagrams.
+    Watched(u32),
+    /// Some have: room for them is kept.
+    Trains,
+    /// They are not taken any more: room for them costs the processor's caches more than they would save.
+    Single,
+}
+
 /// The sockets.
 #[derive(Debug)]
 pub struct Udp {
-    sockets: Vec<(Socket, bool)>,
-    buffers: Buffers,
+    /// The sockets, with the peer of each that is connected.
+    sockets: Vec<(Socket, Option<SocketAddr>)>,
+    outgoing: Outgoing,
+    incoming: Incoming,
     order: Order,
     /// Trains have not been refused yet.
     trains: bool,
     /// A socket is for a server that is near.
     near: bool,
+    /// Whether servers answer in trains.
+    arrivals: Arrivals,
     counters: UdpCounters,
+}
+
+impl Arrivals {
+    /// After a message of so many datagrams.
+    fn after(self, datagrams: usize) -> Arrivals {
+        match self {
+            Arrivals::Watched(_) if datagrams > 1 => Arrivals::Trains,
+            Arrivals::Watched(single) => Arrivals::Watched(TRAINLESS.min(single + 1)),
+            known => known,
+        }
+    }
 }
 
 impl Udp {
@@ -62,10 +91,12 @@ impl Udp {
     pub fn new() -> Udp {
         Udp {
             sockets: Vec::new(),
-            buffers: Buffers::new(),
+            outgoing: Outgoing::new(),
+            incoming: Incoming::new(),
             order: Order::EMPTY,
             trains: true,
             near: false,
+            arrivals: Arrivals::Watched(0),
             counters: UdpCounters::default(),
         }
     }
@@ -89,12 +120,15 @@ impl Udp {
             socket.connect(&like.into())?;
             self.near |= is_near(like.ip());
             // Trains come from our own machine only, or from a device that gathers them. A kernel that cannot is no loss.
-            if is_near(like.ip()) && setsockopt(&socket, sockopt::UdpGroSegment, &true).is_ok() {
-                self.buffers.widen();
+            if is_near(like.ip())
+                && self.arrivals != Arrivals::Single
+                && setsockopt(&socket, sockopt::UdpGroSegment, &true).is_ok()
+            {
+                self.incoming.widen();
             }
         }
         let port = Port(u16::try_from(self.sockets.len()).map_err(io::Error::other)?);
-        self.sockets.push((socket, connect));
+        self.sockets.push((socket, connect.then_some(like)));
         Ok(port)
     }
 
@@ -108,18 +142,18 @@ impl Udp {
     }
 
     fn send_run(&mut self, cells: &[Transmit]) {
-        let (socket, connected) = &self.sockets[usize::from(cells[0].port.0)];
-        let mut trains = self.trains && *connected && cells.iter().any(|cell| cell.train > 1);
+        let (socket, peer) = &self.sockets[usize::from(cells[0].port.0)];
+        let mut trains = self.trains && peer.is_some() && cells.iter().any(|cell| cell.train > 1);
         self.order.lay(cells, trains);
         let mut attempts = 0;
         while !self.order.rest().is_empty() {
             let run = Run {
                 cells,
                 order: self.order.rest(),
-                connected: *connected,
+                connected: peer.is_some(),
                 trains,
             };
-            let error = match self.buffers.send(socket.as_fd(), &run) {
+            let error = match self.outgoing.send(socket.as_fd(), &run) {
                 Ok(sent) => {
                     self.counters.in_trains += if trains { sent as u64 } else { 0 };
                     self.order.advance(sent);
@@ -165,10 +199,10 @@ impl Udp {
     /// Hands over the datagrams that have come; returns how many. Bounded, so that sending has its turn too.
     pub fn receive(&mut self, mut deliver: impl FnMut(Received<'_>)) -> usize {
         let mut total = 0;
-        for (index, (socket, _)) in self.sockets.iter().enumerate() {
+        for (index, (socket, peer)) in self.sockets.iter().enumerate() {
             let port = Port(index as u16); // `open` bounds it
             for _ in 0..BATCHES_PER_TURN {
-                let count = match self.buffers.receive(socket.as_fd()) {
+                let count = match self.incoming.receive(socket.as_fd(), peer.is_some()) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(_) => {
@@ -177,9 +211,10 @@ impl Udp {
                     }
                 };
                 for message in 0..count {
-                    let Some((from, datagrams)) = self.buffers.datagrams(message) else {
+                    let Some((from, datagrams)) = self.incoming.datagrams(message, *peer) else {
                         continue;
                     };
+                    self.arrivals = self.arrivals.after(datagrams.len());
                     for octets in datagrams {
                         deliver(Received { port, from, octets });
                         total += 1;
@@ -190,7 +225,19 @@ impl Udp {
                 }
             }
         }
+        if self.arrivals == Arrivals::Watched(TRAINLESS) {
+            self.take_single();
+        }
         total
+    }
+
+    fn take_single(&mut self) {
+        self.arrivals = Arrivals::Single;
+        for (socket, _) in self.sockets.iter().filter(|(_, peer)| peer.is_some()) {
+            // A socket that never took trains is no worse for the refusal.
+            let _ = setsockopt(socket, sockopt::UdpGroSegment, &false);
+        }
+        self.incoming.narrow();
     }
 
     /// Waits until a datagram comes, one of `others` can be read, or the time is over.
@@ -302,44 +349,54 @@ mod tests {
         }
     }
 
-    /// Who answers in trains is understood too: the datagrams are cut apart.
+    /// Who answers in trains is understood too, from the start and after many single datagrams: they are cut apart, here or
+    /// by the kernel.
     #[test]
     fn trains_are_taken_apart() {
-        let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
-        let mut there = Udp::new();
-        let port = there.open(echo.local_addr().expect("bound"), true).expect("a socket");
-        let mut here = Udp::new();
-        let here_at = there.sockets[0]
-            .0
-            .local_addr()
-            .expect("bound")
-            .as_socket()
-            .expect("an IP address");
-        assert!(!here_at.ip().is_unspecified());
-        let back = here.open(here_at, true).expect("a socket");
-        let to = here.sockets[0].0.local_addr().expect("bound");
-        there.sockets[0].0.connect(&to).expect("loopback");
-        let mut cells = vec![Transmit::empty(); 16];
-        for (index, cell) in cells.iter_mut().enumerate() {
-            (cell.port, cell.to, cell.train) = (port, to.as_socket().expect("an IP address"), 16);
-            cell.fill(|buffer| {
-                buffer[..50].fill(index as u8);
-                50
-            });
+        for singles in [0, TRAINLESS as usize + 100] {
+            let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+            let mut there = Udp::new();
+            let port = there.open(echo.local_addr().expect("bound"), true).expect("a socket");
+            let address = |udp: &Udp| udp.sockets[0].0.local_addr().expect("bound");
+            let here_at = address(&there).as_socket().expect("an IP address");
+            assert!(!here_at.ip().is_unspecified());
+            let mut here = Udp::new();
+            let back = here.open(here_at, true).expect("a socket");
+            let to = address(&here);
+            there.sockets[0].0.connect(&to).expect("loopback");
+            let mut cells = vec![Transmit::empty(); 16];
+            let mut exchange = |here: &mut Udp, train: u8| {
+                for (index, cell) in cells.iter_mut().enumerate() {
+                    (cell.port, cell.to, cell.train) = (port, to.as_socket().expect("an IP address"), train);
+                    cell.fill(|buffer| {
+                        buffer[..50].fill(index as u8);
+                        50
+                    });
+                }
+                there.send(&cells);
+                let mut seen = Vec::new();
+                while seen.len() < cells.len() {
+                    here.wait(&[], Span::from_secs(5));
+                    let before = seen.len();
+                    here.receive(|datagram| {
+                        assert_eq!(
+                            (datagram.port, datagram.from, datagram.octets.len()),
+                            (back, here_at, 50)
+                        );
+                        assert!(datagram.octets.iter().all(|octet| *octet == datagram.octets[0]));
+                        seen.push(datagram.octets[0]);
+                    });
+                    assert!(seen.len() > before, "a datagram was lost on loopback");
+                }
+                assert_eq!(seen, (0..16).collect::<Vec<u8>>());
+            };
+            for _ in 0..singles.div_ceil(16) {
+                exchange(&mut here, 1);
+            }
+            assert_eq!(here.arrivals == Arrivals::Single, singles > 0);
+            exchange(&mut here, 16);
+            assert_ne!(here.arrivals == Arrivals::Trains, singles > 0 || !there.trains);
         }
-        there.send(&cells);
-        let mut seen = Vec::new();
-        while seen.len() < cells.len() {
-            here.wait(&[], Span::from_secs(5));
-            let before = seen.len();
-            here.receive(|datagram| {
-                assert_eq!((datagram.port, datagram.octets.len()), (back, 50));
-                assert!(datagram.octets.iter().all(|octet| *octet == datagram.octets[0]));
-                seen.push(datagram.octets[0]);
-            });
-            assert!(seen.len() > before, "a train was lost on loopback");
-        }
-        assert_eq!(seen, (0..16).collect::<Vec<u8>>());
     }
 
     #[test]
