@@ -85,3 +85,37 @@ fn r01_a_stream_of_contiguous_and_repeated_lines_is_read_in_bounded_memory() {
     let plan = String::from_utf8_lossy(&output.stdout);
     assert!(plan.contains("256"), "{plan}");
 }
+
+/// An input has no bound of its own: more than a gigabyte of comments, and what stands behind them is read.
+#[cfg(target_os = "linux")]
+#[test]
+fn r01_more_than_a_gigabyte_of_comments_is_read_to_its_end() {
+    let output = under(
+        "ulimit -v 524288; export MALLOC_ARENA_MAX=1; exec",
+        "plan --lab -f json --config none -",
+        |out| {
+            let comment = [b"#".as_slice(), &[b'x'; 65_534], b"\n"].concat().repeat(16);
+            for _ in 0..1_025 {
+                out.write_all(&comment).expect("it reads on");
+            }
+            out.write_all(b"203.0.113.7\n").expect("it reads on");
+        },
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(plan["targets"], 1, "{plan}");
+}
+
+#[test]
+fn r01_what_is_no_list_of_targets_is_left_with_a_reason() {
+    for (device, reason) in [
+        ("/dev/zero", "no line end in 64 MiB: this is no list of targets"),
+        ("/dev/urandom", "10000 bad lines: this is no list of targets"),
+    ] {
+        let output = under("exec", &format!("plan --lab --config none @{device}"), |_| ());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(reason) && said.lines().count() < 30, "{said}");
+    }
+}

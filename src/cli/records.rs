@@ -114,9 +114,7 @@ pub(crate) fn talk(catalogue: &Catalogue, report: &RunReport) {
         ));
     }
     let counters = report.counters;
-    // Replies to tries that were given up come late, and networks double others. What is beyond that is nobody's reply.
-    let strays = counters.unmatched.saturating_sub(counters.lost + counters.sent);
-    let mismatches = counters.wrong_peer + counters.wrong_question + strays;
+    let mismatches = counters.mismatched();
     if mismatches > MISMATCHES_MAX {
         say(format!(
             "{mismatches} replies did not fit what was asked and were dropped: somebody may be forging answers"

@@ -19,14 +19,25 @@ pub struct Counters {
     pub unmatched: u64,
     /// Datagrams whose ID is in use, but that come from another address: forged, or a server with two faces.
     pub wrong_peer: u64,
-    /// Datagrams whose ID is in use, but whose question is another or in another case.
+    /// Datagrams whose ID is in use, but whose question is another.
     pub wrong_question: u64,
+    /// Datagrams that fit in all but the letters' case: forged, or of a server that does not keep it.
+    pub wrong_case: u64,
     /// Datagrams that are no DNS message.
     pub malformed: u64,
     /// Replies with TC set.
     pub truncated: u64,
     /// Exchanges carried out over TCP.
     pub tcp: u64,
+}
+
+impl Counters {
+    /// Datagrams that fitted nothing that was asked, and that nobody explains: replies to tries that were given up come
+    /// late, networks double others, and some servers do not keep case.
+    pub fn mismatched(&self) -> u64 {
+        let strays = self.unmatched.saturating_sub(self.lost + self.sent);
+        self.wrong_peer + self.wrong_question + strays
+    }
 }
 
 /// Counts of one route.

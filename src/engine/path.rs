@@ -32,26 +32,58 @@ pub struct RouteOptions {
 }
 
 /// What is known about letter case on a path (0x20, after draft-vixie-dnsext-dns0x20).
+///
+/// Case is demanded back from the first packet on: a forger's best chance is the first question. One reply without it may
+/// be his, so that it is never believed and the question is asked anew, by another ID, port and case; only a server that
+/// goes on without it is taken for one that does not keep case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Case {
-    /// Sent mixed, not yet demanded back; so many came back as sent.
-    Learning(u8),
-    /// The server keeps case: a reply that does not is not believed.
-    Kept,
-    /// It does not: names go out as they are.
+    /// A reply must bring it back as it was sent.
+    Demanded {
+        /// One has.
+        proven: bool,
+        /// Replies in a row that did not.
+        misses: u8,
+    },
+    /// The server does not keep it: names go out as they are.
     Lost,
 }
 
-/// Echoes that must keep case before it is demanded.
-const ECHOES_TO_TRUST: u8 = 3;
+/// Replies in a row without the case, where none has ever come with it, that show a server which does not keep it. A
+/// forger at 100,000 a second fits all but the case once in some hundred questions at best.
+const MISSES_UNPROVEN: u8 = 3;
+
+/// The same where it was kept: servers are seldom changed in mid-run.
+const MISSES_PROVEN: u8 = 16;
+
+/// Replies without the case to one exchange: servers behind one address may differ.
+const MISSES_OF_ONE: u8 = 5;
 
 impl Case {
-    pub(super) fn echo(&mut self, kept: bool) {
-        *self = match (*self, kept) {
-            (Case::Learning(echoes), true) if echoes + 1 >= ECHOES_TO_TRUST => Case::Kept,
-            (Case::Learning(echoes), true) => Case::Learning(echoes + 1),
-            (Case::Kept, true) => Case::Kept,
-            _ => Case::Lost,
+    pub(super) const NEW: Case = Case::Demanded {
+        proven: false,
+        misses: 0,
+    };
+
+    /// A reply came with the case as it was sent.
+    pub(super) fn kept(&mut self) {
+        if *self != Case::Lost {
+            *self = Case::Demanded {
+                proven: true,
+                misses: 0,
+            };
+        }
+    }
+
+    /// A reply fitted in all but the case; the exchange that it came to has seen `of_one` of them.
+    pub(super) fn missed(&mut self, of_one: u8) {
+        let Case::Demanded { proven, misses } = self else {
+            return;
+        };
+        *misses += 1;
+        let most = if *proven { MISSES_PROVEN } else { MISSES_UNPROVEN };
+        if *misses >= most || of_one >= MISSES_OF_ONE {
+            *self = Case::Lost;
         }
     }
 }
@@ -95,7 +127,7 @@ impl Path {
             window,
             breaker: Breaker::NEW,
             slow: Slow::default(),
-            case: Case::Learning(0),
+            case: Case::NEW,
             shunned: false,
             ready: false,
             scheduled: None,

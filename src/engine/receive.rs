@@ -6,7 +6,6 @@ use crate::exchange::{End, Reply};
 use crate::wire::{Header, Mismatch, Rcode, id_of, match_reply};
 
 use super::core::Engine;
-use super::path::Case;
 use super::slots::{SlotIndex, State};
 use super::slow::Slow;
 use super::tcp::{TCP_FAILURES_MAX, TCP_SLIPPED_MAX, slot_of};
@@ -14,6 +13,12 @@ use super::upstream::TcpSeen;
 
 /// What every server sends over UDP (RFC 1035 §2.3.4).
 const UDP_ALWAYS: usize = 512;
+
+/// Datagrams that fit nothing, in all, from which on somebody is taken to be forging replies.
+const FLOOD: u64 = 100;
+
+/// Replies that are heard to a question while replies are being forged, until two in a row agree.
+const DOUBTS_MAX: u8 = 4;
 
 impl Engine {
     /// Takes a datagram. What fits no exchange is counted and dropped, and ends no wait.
@@ -35,21 +40,40 @@ impl Engine {
         }
         match match_reply(datagram.octets, slot.name.as_wire(), slot.rtype, slot.demand_case) {
             Ok(header) => self.accept(now, index, header, datagram.octets),
-            Err(Mismatch::Case) => self.case_lost(now, index),
+            Err(Mismatch::Case) => self.case_missed(now, index),
             Err(Mismatch::BareFormerr) if slot.edns => self.edns_lost(now, index),
             Err(Mismatch::BareFormerr | Mismatch::Malformed) => self.counters.malformed += 1,
             Err(Mismatch::NotAReply | Mismatch::Question) => self.counters.wrong_question += 1,
         }
     }
 
-    /// Everything fits but the letters' case: perhaps the server stopped keeping it. Ask again without demanding it;
-    /// this reply is not believed.
-    fn case_lost(&mut self, now: Instant, index: SlotIndex) {
-        self.counters.wrong_question += 1;
-        let path = self.slots[index].path;
-        self.paths[usize::from(path.0)].case = Case::Lost;
-        self.answered(now, index, true);
+    /// Everything fits but the letters' case. It is not believed, and says nothing about the path either: the question
+    /// is asked anew at once, because a server that does not keep case has nothing else to say.
+    fn case_missed(&mut self, now: Instant, index: SlotIndex) {
+        self.counters.wrong_case += 1;
+        self.take_from_flight(index);
+        let slot = &mut self.slots[index];
+        slot.case_misses = slot.case_misses.saturating_add(1);
+        let (path, misses, trial) = (slot.path, slot.case_misses, slot.trial);
+        let path = &mut self.paths[usize::from(path.0)];
+        path.case.missed(misses);
+        path.window.released();
+        if trial {
+            path.breaker.forgotten();
+        }
         self.repeat(now, index);
+    }
+
+    /// Whether a reply must be had twice before it is believed: forged ones are coming, and there was no case to guess.
+    fn wants_another(&mut self, index: SlotIndex, header: &Header) -> bool {
+        let guarded = self.slots[index].demand_case && self.routes_zone_octets(index) > 0;
+        if guarded || self.counters.mismatched() < FLOOD {
+            return false;
+        }
+        let slot = &mut self.slots[index];
+        let said = (header.rcode, header.answers);
+        slot.doubts += 1;
+        slot.said.replace(said) != Some(said) && slot.doubts < DOUBTS_MAX
     }
 
     /// The server does not know EDNS (RFC 6891 §7): ask again without.
@@ -100,8 +124,8 @@ impl Engine {
         let full = !slipped && matches!(header.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
         self.answered(now, index, full);
         let path = &mut self.paths[usize::from(path_index.0)];
-        if path.case != Case::Lost {
-            path.case.echo(header.case_kept);
+        if header.case_kept {
+            path.case.kept();
         }
         if slipped {
             path.slow.slipped(now, sent, header.rcode == Rcode::NXDOMAIN);
@@ -109,6 +133,10 @@ impl Engine {
         if header.truncated {
             self.counters.truncated += 1;
             self.go_tcp(now, index, header, slipped);
+            return;
+        }
+        if self.wants_another(index, &header) {
+            self.repeat(now, index);
             return;
         }
         self.settle(now, index, header, message);

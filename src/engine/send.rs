@@ -157,7 +157,7 @@ impl Engine {
         // and so does what is to find out whether a silent path is back.
         let hushed = slot.tries >= 2 || !path.breaker.is_closed();
         slot.edns = server.edns && (server.edns_answered || !hushed);
-        slot.demand_case = path.case == Case::Kept;
+        slot.demand_case = path.case != Case::Lost;
         slot.state = State::InFlight;
         slot.id = id;
         slot.port = port;
@@ -201,7 +201,7 @@ impl Engine {
         self.count_packet(route, again);
     }
 
-    fn routes_zone_octets(&mut self, index: SlotIndex) -> usize {
+    pub(super) fn routes_zone_octets(&mut self, index: SlotIndex) -> usize {
         let route = self.slots[index].route;
         self.route(route).zone_octets
     }

@@ -48,7 +48,12 @@ pub(super) struct Slot {
     pub(super) edns: bool,
     /// Whether its reply must keep the letter case.
     pub(super) demand_case: bool,
-    /// Whether it was asked again for a reason that counts once: SERVFAIL, case, FORMERR.
+    /// Replies that fitted in all but the case.
+    pub(super) case_misses: u8,
+    /// What the last reply said, and how many there were, while replies are being forged.
+    pub(super) said: Option<(Rcode, u16)>,
+    pub(super) doubts: u8,
+    /// Whether it was asked again for a reason that counts once: SERVFAIL.
     pub(super) repeated: bool,
     /// It goes by its path alone: what it asks is how that path does.
     pub(super) pinned: bool,
@@ -80,6 +85,9 @@ impl Slot {
             tried: 0,
             edns: false,
             demand_case: false,
+            case_misses: 0,
+            said: None,
+            doubts: 0,
             repeated: false,
             pinned: false,
             trial: false,
@@ -146,6 +154,9 @@ impl Slots {
         slot.tried = 0;
         slot.edns = false;
         slot.demand_case = false;
+        slot.case_misses = 0;
+        slot.said = None;
+        slot.doubts = 0;
         slot.repeated = false;
         slot.pinned = false;
         slot.trial = false;

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::wire::NameError;
 
+use super::input::{BAD_LINES_MAX, LINE_READ_MAX};
 use super::parse::IP6_TARGETS_MAX;
 use super::set::RUNS_MAX;
 
@@ -85,9 +86,12 @@ pub enum Why {
     /// A line beyond the bound.
     #[error("a line too long to be a target")]
     LineLong,
-    /// An input beyond the bound.
-    #[error("too long: reading stops here")]
-    SourceLong,
+    /// An input without line ends.
+    #[error("no line end in {} MiB: this is no list of targets; reading stops here", LINE_READ_MAX >> 20)]
+    LineEndless,
+    /// An input of bad lines.
+    #[error("{BAD_LINES_MAX} bad lines: this is no list of targets; reading stops here")]
+    BadLines,
     /// A file that names other input.
     #[error("a file cannot name another input; give it as an argument")]
     Nested,
@@ -101,7 +105,10 @@ pub enum Why {
     #[error("{0}")]
     Io(String),
     /// More than the set holds.
-    #[error("more than {RUNS_MAX} separate targets; give prefixes, or split the input")]
+    #[error(
+        "more than {RUNS_MAX} separate targets, which is what one run holds: write neighbours as prefixes or ranges, or \
+         split the input and scan the parts one by one (`runs import` merges what they find)"
+    )]
     Full,
 }
 
@@ -176,6 +183,8 @@ impl fmt::Display for TargetError {
 pub struct TargetErrors {
     shown: Vec<TargetError>,
     more: u64,
+    /// Why nothing more was read.
+    left: Option<TargetError>,
 }
 
 impl TargetErrors {
@@ -184,13 +193,27 @@ impl TargetErrors {
         &self.shown
     }
 
+    /// The last of them, after which nothing was read, if there is one.
+    pub fn last(&self) -> Option<&TargetError> {
+        self.left.as_ref()
+    }
+
     /// How many there are beside those shown.
     pub fn more(&self) -> u64 {
         self.more
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.shown.is_empty()
+        self.shown.is_empty() && self.left.is_none()
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.shown.len() as u64 + self.more
+    }
+
+    /// Keeps the error for which nothing more is read.
+    pub(super) fn left(&mut self, error: TargetError) {
+        self.left = Some(error);
     }
 
     /// Keeps an error, or counts it; `make` is called only for those that are kept.
@@ -205,14 +228,12 @@ impl TargetErrors {
 
 impl fmt::Display for TargetErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.shown.iter().enumerate() {
-            let line_end = if index == 0 { "" } else { "\n" };
-            write!(f, "{line_end}{error}")?;
+        let mut lines: Vec<String> = self.shown.iter().map(TargetError::to_string).collect();
+        if self.more > 0 {
+            lines.push(format!("and {} more", self.more));
         }
-        match self.more {
-            0 => Ok(()),
-            more => write!(f, "\nand {more} more"),
-        }
+        lines.extend(self.left.as_ref().map(TargetError::to_string));
+        f.write_str(&lines.join("\n"))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! What stands behind `#` is a comment; blank lines, blanks around a target, CRLF and a UTF-8 byte order mark are
 //! tolerated. Every bad line is reported, not the first only: the user mends them in one go. Nothing is read twice, and
-//! memory is bounded whatever the input is (`/dev/zero` has no line ends, `/dev/urandom` no targets).
+//! memory follows what is kept, not what is read: ten gigabytes of comments, doubles and neighbours are read to their end.
+//! Devices do not end by themselves: `/dev/zero` is left for having no line ends, `/dev/urandom` for having no targets.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -16,8 +17,11 @@ use super::set::TargetSet;
 /// (a few times that in UTF-8, before it is mapped).
 pub const LINE_OCTETS_MAX: usize = 4096;
 
-/// Longest input: [`RUNS_MAX`](super::set::RUNS_MAX) lines of a hundred octets. Devices do not end by themselves.
-pub const SOURCE_OCTETS_MAX: u64 = 1 << 30;
+/// Octets without a line end after which an input is no list of targets, and is left.
+pub const LINE_READ_MAX: u64 = 1 << 26;
+
+/// Bad lines after which an input is no list of targets, and is left.
+pub const BAD_LINES_MAX: u64 = 10_000;
 
 /// The byte order marks of UTF-16: editors on Windows write it.
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
@@ -46,7 +50,7 @@ impl TargetSet {
         };
         let mut stdin = Some(stdin);
         for (index, argument) in arguments.iter().enumerate() {
-            if let Err(Full) = reader.argument(index + 1, argument, &mut stdin) {
+            if let Err(Left) = reader.argument(index + 1, argument, &mut stdin) {
                 break;
             }
         }
@@ -57,6 +61,9 @@ impl TargetSet {
     }
 }
 
+/// Nothing more is read; the errors say why.
+struct Left;
+
 struct Reader {
     options: ReadOptions,
     builder: Builder,
@@ -64,7 +71,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn argument(&mut self, number: usize, text: &str, stdin: &mut Option<&mut dyn BufRead>) -> Result<(), Full> {
+    fn argument(&mut self, number: usize, text: &str, stdin: &mut Option<&mut dyn BufRead>) -> Result<(), Left> {
         let place = || Place::Argument(number);
         if text == "-" {
             return match stdin.take() {
@@ -92,15 +99,15 @@ impl Reader {
     }
 
     /// Reads the lines of a file or of standard input.
-    fn source(&mut self, name: &str, source: &mut dyn BufRead) -> Result<(), Full> {
+    fn source(&mut self, name: &str, source: &mut dyn BufRead) -> Result<(), Left> {
         let mut line = Vec::new();
-        let mut octets_read = 0;
         for number in 1.. {
             let place = || Place::Line(name.to_owned(), number);
             line.clear();
-            match read_line(source, &mut line, SOURCE_OCTETS_MAX - octets_read) {
+            match read_line(source, &mut line, LINE_READ_MAX) {
                 Ok(0) => break,
-                Ok(octets) => octets_read += octets,
+                Ok(LINE_READ_MAX) => return self.leave(place, "", Why::LineEndless),
+                Ok(_) => (),
                 Err(error) => {
                     self.error(place, "", Why::Io(error.to_string()).into());
                     break;
@@ -114,15 +121,14 @@ impl Reader {
                 line.drain(..3);
             }
             self.line(place, &line)?;
-            if octets_read == SOURCE_OCTETS_MAX {
-                self.error(place, "", Why::SourceLong.into());
-                break;
+            if self.errors.count() >= BAD_LINES_MAX {
+                return self.leave(place, "", Why::BadLines);
             }
         }
         Ok(())
     }
 
-    fn line(&mut self, place: impl Fn() -> Place, line: &[u8]) -> Result<(), Full> {
+    fn line(&mut self, place: impl Fn() -> Place, line: &[u8]) -> Result<(), Left> {
         let comment = line.iter().position(|&octet| octet == b'#');
         let content = line[..comment.unwrap_or(line.len())].trim_ascii();
         if comment.is_none() && line.len() > LINE_OCTETS_MAX {
@@ -143,17 +149,26 @@ impl Reader {
         }
     }
 
-    fn target(&mut self, place: impl Fn() -> Place, text: &str) -> Result<(), Full> {
+    fn target(&mut self, place: impl Fn() -> Place, text: &str) -> Result<(), Left> {
         match parse(text, self.options.ip6_unit) {
-            Ok(form) => self
-                .builder
-                .add(&form)
-                .inspect_err(|Full| self.error(place, text, Why::Full.into())),
+            Ok(form) => match self.builder.add(&form) {
+                Ok(()) => Ok(()),
+                Err(Full) => self.leave(place, text, Why::Full),
+            },
             Err(error) => {
                 self.error(place, text, error);
                 Ok(())
             }
         }
+    }
+
+    fn leave(&mut self, place: impl Fn() -> Place, text: &str, why: Why) -> Result<(), Left> {
+        self.errors.left(TargetError {
+            place: place(),
+            text: text.to_owned(),
+            error: why.into(),
+        });
+        Err(Left)
     }
 
     fn error(&mut self, place: impl Fn() -> Place, text: &str, error: ParseError) {
@@ -294,6 +309,23 @@ mod tests {
         let mut line = Vec::new();
         let octets = read_line(&mut BufReader::new(io::repeat(0)), &mut line, 100_000).expect("zeros");
         assert_eq!((octets, line.len()), (100_000, LINE_OCTETS_MAX + 1));
+    }
+
+    #[test]
+    fn what_is_no_list_of_targets_is_left_with_the_reason_last() {
+        let text = errors(&["-"], &vec![0; LINE_READ_MAX as usize + 5]);
+        assert_eq!(
+            text,
+            "<stdin>:1: no line end in 64 MiB: this is no list of targets; reading stops here"
+        );
+        let text = errors(&["-"], &b"?\n".repeat(BAD_LINES_MAX as usize + 5));
+        assert_eq!(text.lines().count(), ERRORS_SHOWN_MAX + 2);
+        assert!(
+            text.ends_with(
+                "and 9980 more\n<stdin>:10000: 10000 bad lines: this is no list of targets; reading stops here"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! [`TargetSet`] (runs, names, and an index of chunks) → [`Chunk`] (a slice of at most 256 targets of one kind).
 //!
 //! All input is read and judged before anything else happens: a set that exists is a good one. Bounds: [`LINE_OCTETS_MAX`],
-//! [`SOURCE_OCTETS_MAX`], [`RUNS_MAX`], [`ERRORS_SHOWN_MAX`], [`CHUNK_TARGETS_MAX`].
+//! [`LINE_READ_MAX`], [`BAD_LINES_MAX`], [`RUNS_MAX`], [`ERRORS_SHOWN_MAX`], [`CHUNK_TARGETS_MAX`].
 
 mod build;
 mod chunk;
@@ -25,7 +25,7 @@ mod target;
 pub use chunk::{CHUNK_TARGETS_MAX, Chunk, ChunkTargets};
 pub use cover::Cover;
 pub use error::{ERRORS_SHOWN_MAX, ParseError, Place, TargetError, TargetErrors, Why};
-pub use input::{LINE_OCTETS_MAX, ReadOptions, SOURCE_OCTETS_MAX};
+pub use input::{BAD_LINES_MAX, LINE_OCTETS_MAX, LINE_READ_MAX, ReadOptions};
 pub use parse::{IP6_TARGETS_MAX, Ip6Unit};
 pub use set::{RUNS_MAX, TargetSet};
 pub use special::special_use;
