@@ -15,7 +15,7 @@ use crate::engine::{Counters, Engine, EngineOptions, RouteOptions};
 use crate::exchange::{Route, Upstream};
 use crate::plan::{Ledger, Plan, RunLedger, Treatment};
 use crate::stages::{StageOptions, Stages};
-use crate::targets::Kind;
+use crate::targets::{Kind, special_use};
 use crate::wire::Name;
 
 use super::budget::Budget;
@@ -336,7 +336,7 @@ impl Scan<'_> {
         let mut worker = self.worker(network, entropy, memory);
         let mut doors = self.doors();
         let (resolvers, mut faults) = self.check_resolvers(&mut worker, &mut doors, stop)?;
-        let kinds: Vec<Kind> = self.plan.kinds().collect();
+        let kinds: Vec<Kind> = self.plan.kinds().filter(|&kind| self.asks_about(kind)).collect();
         self.make_lanes(&mut worker, (&mut doors, &resolvers), &kinds)?;
         worker.open_budgets();
         let ran = worker.run(receiver, progress, stop);
@@ -344,6 +344,13 @@ impl Scan<'_> {
         ran?;
         faults.extend(worker.resolver_fault.take());
         Ok(self.report(worker, faults))
+    }
+
+    /// Whether there is a target of the kind outside special-use space: else no list needs to be looked at for it.
+    fn asks_about(&self, kind: Kind) -> bool {
+        let chunks = self.plan.targets.chunks().filter(|chunk| chunk.kind() == kind);
+        let mut targets = chunks.flat_map(|chunk| chunk.iter());
+        targets.any(|target| special_use(&target).is_none())
     }
 
     /// A worker that has asked nothing yet.
