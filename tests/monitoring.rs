@@ -164,7 +164,7 @@ fn a_webhook_that_hangs_costs_neither_result_nor_secret() {
         "--notify",
         &url,
         "--notify-timeout",
-        "0.1",
+        "1",
         "-o",
     ])
     .arg(&csv)
@@ -334,7 +334,7 @@ fn with_a_database_only_what_changed_is_told() {
 
     // A hook that hangs: the result is out, the run is kept whole, the letter goes all the same, and no secret is anywhere.
     let (silent, _told) = webhook(&[0]);
-    scan("lab-zen,lab-brute", &silent, &["--notify-timeout", "0.1", "-f", "csv"])
+    scan("lab-zen,lab-brute", &silent, &["--notify-timeout", "1", "-f", "csv"])
         .assert()
         .code(2)
         .stdout(predicate::str::contains("203.0.113."))
@@ -363,6 +363,14 @@ fn with_a_database_only_what_changed_is_told() {
         let found = octets.windows(6).any(|word| word == b"s3cret");
         assert!(!found, "no secret is in the database");
     }
+    // What did not get through is told by the next run, even if nothing else changed, and then no more.
+    scan("lab-zen,lab-brute", &url, &[]).assert().code(1);
+    let late = messages();
+    assert_eq!((late.len(), &late[0]["since"]["run"]), (1, &4.into()));
+    assert!(late[0]["newly_listed"].to_string().contains("lab-brute"));
+    assert!(letter().expect("a letter").contains("lab-brute"));
+    scan("lab-zen,lab-brute", &url, &[]).assert().code(1);
+    assert!(messages().is_empty() && letter().is_none());
     // A run that was stopped has no news, and a whole one that is resumed has told its own.
     scan("lab-zen,lab-brute", &url, &["-f", "none", "--resume"])
         .assert()

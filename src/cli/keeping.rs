@@ -120,6 +120,8 @@ struct Open {
     journal: RunJournal,
     ledger: StoreLedger,
     diff: bool,
+    /// Somebody is to be told what changed.
+    tells: bool,
     /// The tiles that the plan has.
     tiles: u64,
 }
@@ -244,6 +246,7 @@ impl Keeping {
             journal,
             ledger,
             diff: args.keep.diff.is_some() || args.notify.is_wanted(),
+            tells: args.notify.is_wanted(),
             tiles: plan.targets.chunk_count(),
         });
         Ok(Kept::Run(Box::new(self)))
@@ -303,6 +306,15 @@ impl Keeping {
         (!self.failed.get(), record.diff.clone())
     }
 
+    /// What changed could not be told: the next run tells it too.
+    pub(crate) fn leave_untold(&mut self) {
+        if let Some(open) = &mut self.open
+            && let Err(error) = open.store.leave_untold(open.run.id)
+        {
+            say(&error.into(), false);
+        }
+    }
+
     /// Keeps the conclusion of the audit that the run was. Returns false if something of the run could not be kept.
     pub(crate) fn conclude(&mut self, audited: &Audited) -> bool {
         if let Some(open) = self.open.as_mut().filter(|_| !self.failed.get())
@@ -341,7 +353,7 @@ fn end(
     open.store.end(open.run.id, when, &to_json(record), &stored)?;
     if open.diff {
         // Behind the end: what became of the lists is in the database then.
-        record.diff = difference(&open.store, &open.run)?;
+        record.diff = difference(&open.store, &open.run, open.tells)?;
         match &record.diff {
             Some(_) => open.store.end(open.run.id, when, &to_json(record), &stored)?,
             None if !quiet => eprintln!("reputon: there is no earlier run of these targets to compare with"),
@@ -369,17 +381,26 @@ fn add_earlier(open: &Open, record: &mut RunRecord, lists: &mut [ListRecord]) ->
     Ok(())
 }
 
-/// What changed since the last run of the same targets that ended in order.
-fn difference(store: &Store, run: &StoredRun) -> Result<Option<Difference>, StoreError> {
-    let before = before(store, run)?;
+/// What changed since the last run of the same targets that ended in order; for who is to be told of it, since the last
+/// whose own news got through.
+fn difference(store: &Store, run: &StoredRun, tells: bool) -> Result<Option<Difference>, StoreError> {
+    let before = last_before(store, run, |found| !tells || !found.untold)?;
     before.map(|before| compare(store, &before, run)).transpose()
 }
 
 /// The last run before another over the same targets that ended in order.
 pub(crate) fn before(store: &Store, run: &StoredRun) -> Result<Option<StoredRun>, StoreError> {
+    last_before(store, run, |_| true)
+}
+
+fn last_before(
+    store: &Store,
+    run: &StoredRun,
+    serves: impl Fn(&StoredRun) -> bool,
+) -> Result<Option<StoredRun>, StoreError> {
     let mut id = run.id;
     while let Some(found) = store.last_run_of(&run.plan, Some(id))? {
-        if found.ended.is_some() {
+        if found.ended.is_some() && serves(&found) {
             return Ok(Some(found));
         }
         id = found.id;

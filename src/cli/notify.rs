@@ -1,5 +1,5 @@
 //! Telling somebody that something changed: JSON to a webhook, a letter through the local `sendmail`. Both say the same:
-//! what is new, what was cleared, what became unknown, since the last run of the same targets.
+//! what is new, what was cleared, what became unknown, since the last run of the same targets whose news got through.
 //!
 //! Nothing is sent where nothing changed. Bounds: [`TRIES`] tries of `--notify-timeout` each with growing pauses between them,
 //! [`MAIL_MAX`] for the letter, [`CHANGES_TOLD`] changes of a kind. A failure is told and never costs the run's reports:

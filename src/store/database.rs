@@ -12,6 +12,12 @@ use super::schema::{APPLICATION_ID, STEPS, VERSION};
 /// How long somebody else's transaction is waited for, in seconds. They take milliseconds.
 pub const BUSY_SECS: u64 = 20;
 
+/// Memory that a connection may hold pages in: a run of many listings touches pages all over the table of listings.
+const CACHE_KIB: u32 = 16 << 10;
+
+/// Pages of the write-ahead log before they are put in their places: a page that changes often is put there once.
+const LOG_PAGES: u32 = 4_000;
+
 /// The run database.
 #[derive(Debug)]
 pub struct Store {
@@ -36,8 +42,11 @@ impl Store {
         }
         store.check()?;
         store.migrate()?;
-        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;";
-        store.connection.execute_batch(pragmas).map_err(failed())?;
+        let pragmas = format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
+             PRAGMA cache_size = -{CACHE_KIB}; PRAGMA wal_autocheckpoint = {LOG_PAGES};"
+        );
+        store.connection.execute_batch(&pragmas).map_err(failed())?;
         Ok(store)
     }
 

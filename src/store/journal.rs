@@ -267,14 +267,21 @@ impl Store {
                     .execute(params![run.0, place, standing.passed, standing.fault])
                     .map_err(failed())?;
             }
+            let mut rows = Vec::new();
             for blob in tiles {
                 let values = params![run.0, blob.number, blob.open, blob.targets, blob.states, blob.details];
                 tile.execute(values).map_err(failed())?;
-                for row in &blob.listings {
-                    let name = names[usize::from(row.column)];
-                    let values = params![row.target, name, run.0, row.role.as_str(), row.tier.as_str(), row.codes];
-                    listing.execute(values).map_err(failed())?;
-                }
+                rows.extend(
+                    blob.listings
+                        .iter()
+                        .map(|row| (&row.target, names[usize::from(row.column)], row)),
+                );
+            }
+            // In the table's own order each of its pages is touched once.
+            rows.sort_unstable_by_key(|(target, name, _)| (*target, *name));
+            for (target, name, row) in rows {
+                let values = params![target, name, run.0, row.role.as_str(), row.tier.as_str(), row.codes];
+                listing.execute(values).map_err(failed())?;
             }
         }
         transaction.commit().map_err(failed())

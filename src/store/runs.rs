@@ -64,6 +64,8 @@ pub struct StoredRun {
     pub seed: u64,
     /// The run's own record as JSON, once a part of it ended in order.
     pub record: Option<String>,
+    /// Somebody was to be told what changed, and could not be.
+    pub untold: bool,
 }
 
 /// What runs over the same targets have in common: the words of the plan for the targets, and for the share of them.
@@ -86,7 +88,7 @@ impl StoredRun {
     }
 }
 
-const COLUMNS: &str = "id, started, ended, whole, label, target_count, plan, seed, record";
+const COLUMNS: &str = "id, started, ended, whole, label, target_count, plan, seed, record, untold";
 
 fn run_of(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
     let bad = |column: usize, error: Box<dyn std::error::Error + Send + Sync>| {
@@ -105,6 +107,7 @@ fn run_of(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
         plan: serde_json::from_str(&plan).map_err(|error| bad(6, error.into()))?,
         seed: row.get::<_, i64>(7)? as u64, // stored as the same 64 bits
         record: row.get(8)?,
+        untold: row.get(9)?,
     })
 }
 
@@ -234,6 +237,17 @@ impl Store {
             }
         }
         transaction.commit().map_err(failed())
+    }
+
+    /// Remembers that somebody was to be told what changed since the run before, and could not be.
+    ///
+    /// # Errors
+    /// If it cannot be written down.
+    pub fn leave_untold(&mut self, id: RunId) -> Result<(), StoreError> {
+        let update = "UPDATE runs SET untold = 1 WHERE id = ?1";
+        let done = self.connection.execute(update, [id.0]);
+        done.map(drop)
+            .map_err(StoreError::sqlite(&self.path, "the run cannot be written down"))
     }
 
     /// Keeps the conclusion of the audit that a run was, as JSON.

@@ -5,6 +5,7 @@
 //! * `runs`: one a run. `targets` is a fingerprint of the targets in their order, `plan` everything that a run must have in
 //!   common with one that goes on with it. `record` is the run's own record, once a part of it ended in order; `whole` says
 //!   that nothing is left to ask. `audit` is the conclusion of an audit, as JSON: neighbours and earlier runs are in no tile.
+//!   `untold` says that its news did not get through: the next run tells them too.
 //! * `run_lists`: how each list of a run did, in the order of its columns.
 //! * `examinations`: how each list's examination went; written with the tiles, so that a run that is killed has it.
 //! * `tiles`: closed tiles; `open` counts the pairs that are to be asked again. `blob` has the octets.
@@ -21,7 +22,7 @@ pub(super) const VERSION: i64 = STEPS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x5250_544e;
 
 /// What leads from each version to the next.
-pub(super) const STEPS: [&str; 2] = [
+pub(super) const STEPS: [&str; 3] = [
     "
 CREATE TABLE facts (
     id INTEGER PRIMARY KEY,
@@ -94,5 +95,8 @@ CREATE TABLE examinations (
     fault TEXT,
     PRIMARY KEY (run, place)
 ) STRICT, WITHOUT ROWID;
+",
+    "
+ALTER TABLE runs ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;
 ",
 ];

@@ -148,6 +148,9 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
             notify(&args.notify, &news)
         }
     };
+    if told.is_err() {
+        keeping.leave_untold();
+    }
     let min_coverage = args.exit.min_coverage.0 / 100.0;
     if args.notify.nagios {
         writeln!(io::stdout(), "{}", nagios_line(&tallied, min_coverage))?;
