@@ -8,7 +8,7 @@ use reputon::verdict::NagiosStatus;
 
 use super::args::{Cli, Command, ConfigCommand, command};
 use super::config::Config;
-use super::{build, commands, hide, pages, signals};
+use super::{build, commands, hide, pages, room, signals};
 
 /// The exit status of usage, configuration and I/O errors.
 pub(crate) const FAILED: u8 = 2;
@@ -18,6 +18,9 @@ pub(crate) fn run() -> u8 {
     signals::outlive_file_limit();
     let arguments = hide::arguments();
     let nagios = arguments.iter().any(|argument| argument == "--nagios");
+    if let Err(error) = room::make() {
+        return failed(&error, nagios);
+    }
     let config = match Config::load(&arguments, &command()) {
         Ok(config) => config,
         Err(error) => return failed(&error, nagios),

@@ -1,5 +1,5 @@
 //! The command line: what was typed (`args`, `options`, `values`), what stands in the configuration file (`config`), what
-//! teaches it (`help`, `pages`), what others must not see of it (`hide`), parts made of it
+//! teaches it (`help`, `pages`), what others must not see of it (`hide`), the room that there is for it (`room`), parts made of it
 //! (`build`, `ground`), what is done (`commands`), and where results go (`reports`, `records`, `progress`,
 //! `notify`).
 //!
@@ -21,6 +21,7 @@ mod past;
 mod progress;
 mod records;
 mod reports;
+mod room;
 mod signals;
 mod values;
 mod zone_data;

@@ -34,8 +34,7 @@ pub(crate) fn watch() -> anyhow::Result<Arc<Stop>> {
         bail!("too few open files are allowed: at least {DESCRIPTORS_MIN} are needed (ulimit -n)");
     }
     start().context(
-        "no thread can be started: the limit of address space or of processes is too low (ulimit -v, ulimit -u); \
-         MALLOC_ARENA_MAX=1 in the environment makes address space last longer",
+        "no thread can be started: the limit of address space or of processes is too low (ulimit -v, ulimit -u)",
     )
 }
 
