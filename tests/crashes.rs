@@ -203,7 +203,7 @@ fn kill_again_and_again(world: &World, whole: &Report, tiles: u64, kills: usize)
 }
 
 #[test]
-fn killed_at_any_moment_a_run_goes_on_and_reports_the_same() {
+fn r20_killed_at_any_moment_a_run_goes_on_and_reports_the_same() {
     thread::scope(|scope| {
         for (stages, kills) in ["none", "rdns,spf,dmarc"].into_iter().zip(KILLS) {
             scope.spawn(move || {
@@ -220,7 +220,7 @@ fn killed_at_any_moment_a_run_goes_on_and_reports_the_same() {
 }
 
 #[test]
-fn sigterm_under_load_ends_in_order_and_the_run_goes_on() {
+fn r20_sigterm_under_load_ends_in_order_and_the_run_goes_on() {
     let world = World::new("term", 2_000, "none");
     let whole = world.reported("whole.db", &[]);
     let tiles = world.written("whole.db");

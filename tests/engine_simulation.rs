@@ -288,7 +288,7 @@ fn a_probe_passes_a_path_that_is_held() {
 
 /// A stock rbldnsd: 140 queries wait in its socket's buffer, the rest is dropped.
 #[test]
-fn a_small_receive_buffer_is_not_overrun() {
+fn r19_a_small_receive_buffer_is_not_overrun() {
     for (buffer, overflow_share) in [(140, 0.0), (60, 0.03), (20, 0.04)] {
         each_seed(5, |seed| {
             let server = Server {

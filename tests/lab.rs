@@ -289,7 +289,7 @@ fn lists_fail_in_the_middle_and_come_back() {
 
 /// Two lies, then the truth, then the truth again: only the third has ID and question right.
 #[test]
-fn wrong_replies_come_before_the_right_one() {
+fn r03_wrong_replies_come_before_the_right_one() {
     let lab = lab();
     let query = raw_query(0x0100, "9.9.9.9.f18-scrambled.lab.test");
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback socket");

@@ -81,6 +81,41 @@ fn r19_too_little_address_space_is_said_to_be_too_little() {
     }
 }
 
+/// The date goes back by an hour each time it is read. The shim stands before the C library's function, for a process
+/// cannot have a date of its own, and the machine's is not a test's to set.
+#[cfg(target_os = "linux")]
+#[test]
+fn r22_a_date_that_goes_back_changes_nothing() {
+    const SHIM: &str = r"
+        #define _GNU_SOURCE
+        #include <sys/syscall.h>
+        #include <time.h>
+        #include <unistd.h>
+        static long reads;
+        int clock_gettime(clockid_t id, struct timespec *at) {
+            long failed = syscall(SYS_clock_gettime, id, at);
+            if (id == CLOCK_REALTIME) at->tv_sec -= 3600 * __sync_fetch_and_add(&reads, 1);
+            return failed;
+        }";
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, shim) = (folder.path().join("shim.c"), folder.path().join("shim.so"));
+    std::fs::write(&source, SHIM).expect("written");
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&shim, &source])
+        .status();
+    assert!(compiled.expect("the linker of Rust is cc").success());
+    let limits = format!("export LD_PRELOAD={}; exec", shim.display());
+    let database = format!("{SCAN} --db {}", folder.path().join("runs.db").display());
+    for arguments in [&database, &format!("{database} --diff last")] {
+        let output = under(&limits, arguments, |_| ());
+        all_known(&output);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let (started, finished) = (report["run"]["started"].as_str(), report["run"]["finished"].as_str());
+        assert!(started > finished, "the date went back: {started:?} {finished:?}");
+    }
+}
+
 /// Lines that are one range in the end take no memory, however many there are.
 #[test]
 fn r01_a_stream_of_contiguous_and_repeated_lines_is_read_in_bounded_memory() {

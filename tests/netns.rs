@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use assert_cmd::cargo::CommandCargoExt;
+use hickory_proto::rr::RecordType;
 use peers::Peer;
 use relay::{Faults, Relay, Seen};
 use reputon::lab::{Lab, LabOptions};
@@ -116,8 +117,8 @@ fn r09_the_usual_tries_do_for_five_in_a_hundred_lost() {
 #[test]
 fn r02_late_and_overtaking_replies_go_to_their_own_questions() {
     let faults = Faults {
-        delay: Duration::from_millis(100),
-        jitter: Duration::from_millis(60),
+        delay: Duration::from_millis(200),
+        jitter: Duration::from_millis(120),
         ..Faults::NONE
     };
     let (relay, said) = same_over(faults, &[]);
@@ -241,6 +242,112 @@ fn r14_replies_too_long_for_the_way_are_had_over_tcp() {
         listing["reason"].as_str().is_some_and(|text| text.contains("reason")),
         "{listing}"
     );
+}
+
+/// As much as a message can hold, over TCP (RFC 1035 §4.2.2): it is read, and of the reason is kept what is shown.
+#[test]
+fn r07_a_reply_of_64_kib_over_tcp_is_read_within_its_bounds() {
+    let mut zone =
+        "$ORIGIN zen.lab.test.\n$TTL 60\n@ SOA ns.lab.test. host.lab.test. 1 600 300 86400 300\n@ NS ns.lab.test.\n\
+                    2.0.0.127 A 127.0.0.2\n2.0.0.127 TXT \"test\"\n7.113.0.203 A 127.0.0.2\n"
+            .to_owned();
+    zone += &format!("2.0.0.0.0.0.f.7.f.f.f.f{} A 127.0.0.2\n", ".0".repeat(20)); // ::ffff:127.0.0.2
+    for number in 0..257 {
+        zone += &format!("7.113.0.203 TXT \"{number:03} {}\"\n", "x".repeat(236)); // 253 octets each: 65,021
+    }
+    let Some(nsd) = Peer::nsd(&[("zen.lab.test", &zone)], "  rrl-ratelimit: 0\n") else {
+        return;
+    };
+    let whole = peers::ask_tcp(nsd.addr(), "7.113.0.203.zen.lab.test", RecordType::TXT);
+    assert_eq!(whole.answers.len(), 257);
+    let lab = lab_at("127.0.0.1:0");
+    let route = format!("zen.lab.test={}", nsd.addr());
+    let (report, said) = scan(&[lab.addr()], &["--lists", "lab-zen", "--route", &route]);
+    assert_eq!(
+        (unknowns(&report), &report["lists"][0]["listed"]),
+        (0, &1.into()),
+        "{said}"
+    );
+    let targets = report["targets"].as_array().expect("targets").iter();
+    let listings: Vec<&Value> = targets
+        .flat_map(|target| target["listings"].as_array().expect("listings"))
+        .collect();
+    assert_eq!(listings.len(), 1, "{said}");
+    let reason = listings[0]["reason"].as_str().expect("a reason");
+    assert!(
+        reason.contains("xxxxxxxx") && reason.len() < 4_096,
+        "{} octets",
+        reason.len()
+    );
+}
+
+/// A zone of rbldnsd's, and what is listed of 203.0.113.0/24.
+fn rbldnsd_zone() -> (String, Vec<String>) {
+    let listed: Vec<String> = (0..256).step_by(17).map(|last| format!("203.0.113.{last}")).collect();
+    let text = format!(
+        "$SOA 300 ns.lab.test host.lab.test 1 600 300 86400 300\n$NS 300 ns.lab.test\n:127.0.0.2:listed $\n127.0.0.2\n{}\n",
+        listed.join("\n")
+    );
+    (text, listed)
+}
+
+/// rbldnsd, asked by itself and through unbound, behind ways that lose, reorder and double, and that are gone for a while.
+#[test]
+fn r09_rbldnsd_and_unbound_behind_bad_ways_are_learnt_whole() {
+    let (zone, expected) = rbldnsd_zone();
+    let Some(rbldnsd) = Peer::rbldnsd(&[("zen.lab.test", "ip4set", zone.as_bytes())]) else {
+        return;
+    };
+    let faults = Faults {
+        loss_permille: 50,
+        twice_permille: 20,
+        delay: Duration::from_millis(10),
+        jitter: Duration::from_millis(30),
+        gone_from: 150,
+        gone_for: Duration::from_millis(1_200),
+        ..Faults::NONE
+    };
+    let authority = Relay::before(rbldnsd.addr(), faults, 20_261_124);
+    let Some(unbound) = Peer::unbound(&peers::forward_all_to(authority.addr())) else {
+        return;
+    };
+    let resolver = Relay::before(
+        unbound.addr(),
+        Faults {
+            gone_from: u64::MAX,
+            ..faults
+        },
+        11,
+    );
+    for way in [authority.addr(), resolver.addr()] {
+        let route = format!("zen.lab.test={way}");
+        let lab = lab_at("127.0.0.1:0");
+        let (mut command, _folder) = command(&[lab.addr()], &["--lists", "lab-zen", "--route", &route]);
+        let output = command
+            .args(["--timeout", "1", "--retries", "6"])
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let targets = report["targets"].as_array().expect("targets").iter();
+        let listed: Vec<&str> = targets
+            .filter(|target| target["listed"] == 1)
+            .map(|target| target["target"].as_str().expect("text"))
+            .collect();
+        assert_eq!(listed, expected, "{way}: {said}");
+        let unknown: Vec<&Value> = report["targets"]
+            .as_array()
+            .expect("targets")
+            .iter()
+            .filter(|target| target["kind"] == "ip4" && target["unknown"] != 0)
+            .collect();
+        assert!(unknown.is_empty(), "{way}: {said}\n{unknown:?}");
+    }
+    for relay in [&authority, &resolver] {
+        let seen = relay.seen();
+        assert!(Seen::of(&seen.lost) > 10 && Seen::of(&seen.overtaken) > 10, "{seen:?}");
+    }
+    assert!(Seen::of(&authority.seen().unheard) > 0);
 }
 
 /// The lab asks over IPv6 as over IPv4, in a namespace: not every machine has `::1`.

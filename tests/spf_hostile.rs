@@ -169,7 +169,7 @@ fn every_good_record_is_really_good() {
 }
 
 #[test]
-fn the_widest_policy_stays_within_the_bounds() {
+fn r10_the_widest_policy_stays_within_the_bounds() {
     for record in RECORDS {
         torture(record.as_bytes().to_vec(), 10, "192.0.2.1", "x@a.test").expect("bounded");
         torture(record.as_bytes().to_vec(), 60, "192.0.2.1", "x@a.test").expect("bounded");

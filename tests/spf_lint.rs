@@ -120,7 +120,7 @@ fn lookups_are_counted_through_includes_and_up_to_all() {
 }
 
 #[test]
-fn a_loop_and_a_fan_of_includes_end() {
+fn r10_a_loop_and_a_fan_of_includes_end() {
     let loops = report(&[
         "a.test TXT v=spf1 include:b.test -all",
         "b.test TXT v=spf1 include:A.test -all",

@@ -127,3 +127,33 @@ fn r02_replies_from_another_port_are_nothing_to_the_scan() {
     held(&report, &said);
     assert_eq!(report["targets"], quiet["targets"], "{said}");
 }
+
+/// A server that sends two lies before each right reply, one with another ID and one about another name.
+#[test]
+fn r03_lies_before_each_right_reply_change_nothing() {
+    let output = Command::cargo_bin("reputon")
+        .expect("the binary is built")
+        .args([
+            "scan",
+            "--lab",
+            "--lists",
+            "f18-scrambled",
+            "--stages",
+            "none",
+            "-f",
+            "json",
+        ])
+        .args(["--db", "none", "--config", "none", "203.0.113.0/24"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let list = &report["lists"][0];
+    assert_eq!(
+        (&list["listed"], &list["not_listed"]),
+        (&2.into(), &254.into()),
+        "{list}"
+    );
+    assert!(said.contains("somebody may be forging answers"), "{said}");
+}

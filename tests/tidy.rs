@@ -315,7 +315,7 @@ fn sockets_are_opened_in_few_places() {
 }
 
 #[test]
-fn time_is_an_argument() {
+fn r22_time_is_an_argument() {
     // The lab serves in real time, on threads of its own: nothing that is simulated goes through it.
     let complaints = offences(&["src/clock.rs", "src/lab/"], false, |code| {
         takes(code, "std::time", &["Instant", "SystemTime"])
@@ -327,7 +327,7 @@ fn time_is_an_argument() {
 }
 
 #[test]
-fn the_date_is_read_in_few_places() {
+fn r22_the_date_is_read_in_few_places() {
     let places = ["src/scan/", "src/store/", "src/cli/"];
     let complaints = offences(&places, false, |code| {
         takes(code, "Timestamp", &["now"]) || takes(code, "Zoned", &["now"])

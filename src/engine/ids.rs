@@ -134,7 +134,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     #[test]
-    fn every_id_comes_once_before_any_comes_again() {
+    fn r04_every_id_comes_once_before_any_comes_again() {
         let mut rng = StdRng::seed_from_u64(1);
         let mut ids = Ids::default();
         let (port, other) = (ids.add_port(&mut rng), ids.add_port(&mut rng));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn walks_with_other_keys_are_other_walks() {
+    fn r04_walks_with_other_keys_are_other_walks() {
         let walk = |seed| {
             let mut rng = StdRng::seed_from_u64(seed);
             let mut ids = Ids::default();

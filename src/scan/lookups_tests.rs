@@ -148,7 +148,7 @@ fn alias(owner: &'static str, to: &str) -> (&'static str, u32, RData) {
 const OK: ResponseCode = ResponseCode::NoError;
 
 #[test]
-fn many_who_ask_the_same_cause_one_packet() {
+fn r06_many_who_ask_the_same_cause_one_packet() {
     let mut desk = Desk::new();
     let mut waits: Vec<_> = (0..5).map(|_| desk.begin("a.test")).collect();
     assert!(waits.iter_mut().all(|wait| poll(wait).is_pending()));

@@ -161,7 +161,7 @@ fn what_is_kept_is_recalled_and_read_back() {
 }
 
 #[test]
-fn a_run_is_held_by_one_and_its_lock_dies_with_it() {
+fn r20_a_run_is_held_by_one_and_its_lock_dies_with_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("runs.db");
     let mut store = Store::open(&path).expect("made");

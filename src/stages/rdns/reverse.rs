@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_leads_back_passes_by_either_family() {
+    async fn r18_a_name_that_leads_back_passes_by_either_family() {
         let world = World::new()
             .ptr("192.0.2.7", "mail.example.org")
             .a("mail.example.org", "192.0.2.7");
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn mismatch_failure_and_absence_stay_apart() {
+    async fn r18_mismatch_failure_and_absence_stay_apart() {
         let world = World::new()
             .ptr("192.0.2.7", "mail.example.org")
             .a("mail.example.org", "192.0.2.8");
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flood_of_names_is_followed_only_so_far() {
+    async fn r18_a_flood_of_names_is_followed_only_so_far() {
         let mut world = World::new();
         for index in 0..200 {
             world = world.ptr("192.0.2.7", &format!("h{index}.example.org"));
