@@ -10,12 +10,16 @@
 //! The octet: two bits for the epoch, six for the state. Folded pairs are told from the others by their state, so that they
 //! stand and fall with the composite's controls, and the rest of their column with its own.
 //!
-//! Memory: 256 octets a list, some 6 octets more a list for counts, an entry for each listing, and one for each pair that
+//! The targets are in input order, of whatever kinds. What a column says of addresses and what it says of names are two
+//! things, each with its own controls: what is done to a column is done to its pairs of one kind.
+//!
+//! Memory: 256 octets a list, some 12 octets more a list for counts, an entry for each listing, and one for each pair that
 //! is asked a second time.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::dnsxl::{Cause, How, Listing, Observation, Reason};
+use crate::targets::Kind;
 
 /// Which of the two epochs of a list an answer belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,9 +138,12 @@ impl Settled {
 #[derive(Debug)]
 pub struct Tile {
     len: usize,
+    /// The targets' kinds, and how many are of each.
+    kinds: Box<[Kind]>,
+    of_kind: [u16; Kind::ALL.len()],
     states: Box<[u8]>,
-    /// Provisional pairs of each column by [`Voice`], both epochs together: 256 at most.
-    provisional: Box<[[u16; 2]]>,
+    /// Provisional pairs of each column by kind and [`Voice`], both epochs together: 256 at most.
+    provisional: Box<[[[u16; 2]; Kind::ALL.len()]]>,
     listings: HashMap<(u16, u8), Box<Listing>>,
     /// Pairs that are asked, or have been, a second time.
     second: HashSet<(u16, u8)>,
@@ -145,13 +152,16 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// A tile of `len` targets (256 at most) and `columns` lists, all pairs pending.
-    pub fn new(columns: usize, len: usize) -> Tile {
+    /// A tile of targets of these kinds (256 at most) and `columns` lists, all pairs pending.
+    pub fn new(columns: usize, kinds: &[Kind]) -> Tile {
+        let len = kinds.len();
         assert!(len <= 256, "a tile has 256 targets at most");
         Tile {
             len,
+            kinds: kinds.into(),
+            of_kind: Kind::ALL.map(|kind| kinds.iter().filter(|other| **other == kind).count() as u16),
             states: vec![PENDING; columns * len].into_boxed_slice(),
-            provisional: vec![[0; 2]; columns].into_boxed_slice(),
+            provisional: vec![[[0; 2]; Kind::ALL.len()]; columns].into_boxed_slice(),
             listings: HashMap::new(),
             second: HashSet::new(),
             unsettled: (columns * len) as u32, // 65,535 lists × 256 fit
@@ -169,6 +179,21 @@ impl Tile {
         self.len == 0
     }
 
+    /// The kind of a target.
+    pub fn kind(&self, offset: usize) -> Kind {
+        self.kinds[offset]
+    }
+
+    /// Whether a target is of this kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.of_kind[kind as usize] > 0
+    }
+
+    /// The targets of this kind.
+    pub fn offsets(&self, kind: Kind) -> impl Iterator<Item = usize> + '_ {
+        (0..self.len).filter(move |&offset| self.kinds[offset] == kind)
+    }
+
     /// Whether every pair is settled, perhaps provisionally.
     pub fn is_settled(&self) -> bool {
         self.unsettled == 0
@@ -179,9 +204,9 @@ impl Tile {
         self.unsettled == 0 && self.provisional_total == 0
     }
 
-    /// How many provisional pairs of the column wait for the controls of this voice.
-    pub fn provisional_of(&self, column: usize, voice: Voice) -> u16 {
-        self.provisional[column][voice as usize]
+    /// How many provisional pairs of the column and kind wait for the controls of this voice.
+    pub fn provisional_of(&self, (column, kind): (usize, Kind), voice: Voice) -> u16 {
+        self.provisional[column][kind as usize][voice as usize]
     }
 
     /// Whether a pair waits for a question, or for another pair's answer.
@@ -310,27 +335,27 @@ impl Tile {
         self.unsettled -= 1;
         if let Some(epoch) = epoch {
             *state |= epoch.bit();
-            self.provisional[column][Voice::of(settled.how()) as usize] += 1;
+            self.provisional[column][self.kinds[offset] as usize][Voice::of(settled.how()) as usize] += 1;
             self.provisional_total += 1;
         }
     }
 
-    /// A control was good: what the column learnt from this voice in this epoch is confirmed. Unknowns may get their
-    /// second chance instead, once each; `again` is told the offsets that are pending for it.
+    /// A control was good: what the column learnt of this kind from this voice in this epoch is confirmed. Unknowns may
+    /// get their second chance instead, once each; `again` is told the offsets that are pending for it.
     pub fn confirm(
         &mut self,
-        (column, voice): (usize, Voice),
+        ((column, kind), voice): ((usize, Kind), Voice),
         epoch: Epoch,
         chance: SecondChance,
         mut again: impl FnMut(u8),
     ) {
-        if self.provisional[column][voice as usize] == 0 {
+        if self.provisional_of((column, kind), voice) == 0 {
             return;
         }
         let mut confirmed = 0;
         for offset in 0..self.len {
             let state = &mut self.states[column * self.len + offset];
-            if *state & epoch.bit() == 0 {
+            if *state & epoch.bit() == 0 || self.kinds[offset] != kind {
                 continue;
             }
             let settled = Settled::of(*state).expect("only settled pairs are provisional");
@@ -349,34 +374,37 @@ impl Tile {
                 }
             }
         }
-        self.provisional[column][voice as usize] -= confirmed;
+        self.provisional[column][kind as usize][voice as usize] -= confirmed;
         self.provisional_total -= u32::from(confirmed);
     }
 
-    /// A control failed: what is provisional in the column by this voice is pending again, or waiting.
-    pub fn revoke(&mut self, column: usize, voice: Voice) {
-        if self.provisional[column][voice as usize] > 0 {
-            self.reopen(column, |state, settled| {
+    /// A control failed: what is provisional in the column of this kind by this voice is pending again, or waiting.
+    pub fn revoke(&mut self, lane: (usize, Kind), voice: Voice) {
+        if self.provisional_of(lane, voice) > 0 {
+            self.reopen(lane, |state, settled| {
                 state & PROVISIONAL_MASK != 0 && Voice::of(settled.how()) == voice
             });
         }
     }
 
-    /// A parent's NXDOMAIN has been proved wrong: what the column learnt by pruning is pending again, confirmed or not.
+    /// A parent's NXDOMAIN has been proved wrong: what the column learnt of this kind by pruning is pending again, confirmed or not.
     /// Returns how many pairs that are.
-    pub fn revoke_pruned(&mut self, column: usize) -> u16 {
-        self.reopen(column, |_, settled| settled.how() == How::Pruned)
+    pub fn revoke_pruned(&mut self, lane: (usize, Kind)) -> u16 {
+        self.reopen(lane, |_, settled| settled.how() == How::Pruned)
     }
 
-    fn reopen(&mut self, column: usize, which: impl Fn(u8, Settled) -> bool) -> u16 {
+    fn reopen(&mut self, (column, kind): (usize, Kind), which: impl Fn(u8, Settled) -> bool) -> u16 {
         let mut reopened_pairs = 0;
         for offset in 0..self.len {
+            if self.kinds[offset] != kind {
+                continue;
+            }
             let state = &mut self.states[column * self.len + offset];
             let Some(settled) = Settled::of(*state).filter(|settled| which(*state, *settled)) else {
                 continue;
             };
             if *state & PROVISIONAL_MASK != 0 {
-                self.provisional[column][Voice::of(settled.how()) as usize] -= 1;
+                self.provisional[column][kind as usize][Voice::of(settled.how()) as usize] -= 1;
                 self.provisional_total -= 1;
             }
             *state = reopened(settled);
@@ -387,12 +415,13 @@ impl Tile {
         reopened_pairs
     }
 
-    /// The column is given up: all that is pending is unknown, and so is what waits for another pair of the column. What is
-    /// in flight is still to be settled; what waits for a composite may still be learnt from it.
-    pub fn give_up(&mut self, column: usize, cause: Cause) {
+    /// The column is given up for this kind: all that is pending is unknown, and so is what waits for another pair of the
+    /// column. What is in flight is still to be settled; what waits for a composite may still be learnt from it.
+    pub fn give_up(&mut self, (column, kind): (usize, Kind), cause: Cause) {
         let code = Settled::Unknown(cause, How::Asked).code();
-        for state in &mut self.states[column * self.len..(column + 1) * self.len] {
-            if matches!(*state, PENDING | AWAITS_UNIT) {
+        let states = &mut self.states[column * self.len..(column + 1) * self.len];
+        for (state, of) in states.iter_mut().zip(&self.kinds) {
+            if *of == kind && matches!(*state, PENDING | AWAITS_UNIT) {
                 *state = code;
                 self.unsettled -= 1;
             }
@@ -455,7 +484,7 @@ mod tests {
     }
 
     fn confirm(tile: &mut Tile, column: usize, voice: Voice, epoch: Epoch) {
-        tile.confirm((column, voice), epoch, SecondChance::Refuse, |_| {
+        tile.confirm(((column, Kind::Ip4), voice), epoch, SecondChance::Refuse, |_| {
             unreachable!("refused")
         });
     }
@@ -469,7 +498,7 @@ mod tests {
             .chain(causes)
             .chain(reasons)
             .collect();
-        let mut tile = Tile::new(2, all.len());
+        let mut tile = Tile::new(2, &vec![Kind::Ip4; all.len()]);
         for (offset, observation) in all.iter().enumerate() {
             for column in 0..2 {
                 assert!(tile.take(column, offset));
@@ -479,7 +508,7 @@ mod tests {
         }
         assert!(tile.is_settled() && !tile.is_complete());
         confirm(&mut tile, 0, Voice::Own, Epoch::Even);
-        assert_eq!(usize::from(tile.provisional_of(0, Voice::Own)), all.len());
+        assert_eq!(usize::from(tile.provisional_of((0, Kind::Ip4), Voice::Own)), all.len());
         confirm(&mut tile, 0, Voice::Own, Epoch::Odd);
         confirm(&mut tile, 1, Voice::Own, Epoch::Odd);
         assert!(tile.is_complete());
@@ -494,7 +523,7 @@ mod tests {
         let causes = Cause::ALL.iter().map(|cause| Observation::Unknown(*cause));
         let all: Vec<_> = [Observation::NotListed, listing()].into_iter().chain(causes).collect();
         for &how in How::ALL {
-            let mut tile = Tile::new(1, all.len());
+            let mut tile = Tile::new(1, &vec![Kind::Ip4; all.len()]);
             for (offset, observation) in all.iter().enumerate() {
                 assert!(tile.learn(0, offset, (observation.clone(), how), Some(Epoch::Even)));
                 assert!(!tile.learn(0, offset, (observation.clone(), how), None), "once");
@@ -509,21 +538,21 @@ mod tests {
 
     #[test]
     fn a_failed_control_takes_back_what_is_provisional_and_no_more() {
-        let mut tile = Tile::new(1, 3);
+        let mut tile = Tile::new(1, &[Kind::Ip4; 3]);
         for (offset, epoch) in [(0, Epoch::Even), (1, Epoch::Odd)] {
             assert!(tile.take(0, offset));
             tile.settle(0, offset, listing(), Some(epoch));
         }
         assert!(tile.take(0, 2));
         confirm(&mut tile, 0, Voice::Own, Epoch::Even);
-        tile.revoke(0, Voice::Own);
+        tile.revoke((0, Kind::Ip4), Voice::Own);
         assert_eq!(tile.observation(0, 0), (listing(), How::Asked), "confirmed before");
         assert_eq!(tile.listed(), 1);
         assert!(!tile.is_settled());
-        tile.give_up(0, Cause::ListUnhealthy);
+        tile.give_up((0, Kind::Ip4), Cause::ListUnhealthy);
         assert!(!tile.is_settled(), "one is in flight");
         tile.put_back(0, 2);
-        tile.give_up(0, Cause::ListUnhealthy);
+        tile.give_up((0, Kind::Ip4), Cause::ListUnhealthy);
         assert!(tile.is_complete());
         for offset in 1..3 {
             let unknown = Observation::Unknown(Cause::ListUnhealthy);
@@ -534,7 +563,7 @@ mod tests {
     /// One column, one pair of each voice: the controls of one say nothing of the other.
     #[test]
     fn folded_pairs_stand_and_fall_with_the_composite() {
-        let mut tile = Tile::new(1, 3);
+        let mut tile = Tile::new(1, &[Kind::Ip4; 3]);
         tile.await_composite(0, 0);
         tile.await_composite(0, 1);
         assert!(!tile.take(0, 0), "it waits");
@@ -545,19 +574,19 @@ mod tests {
             tile.settle(0, offset, Observation::NotListed, Some(Epoch::Even));
         }
         confirm(&mut tile, 0, Voice::Own, Epoch::Even);
-        assert_eq!(tile.provisional_of(0, Voice::Composite), 1);
-        tile.revoke(0, Voice::Own);
+        assert_eq!(tile.provisional_of((0, Kind::Ip4), Voice::Composite), 1);
+        tile.revoke((0, Kind::Ip4), Voice::Own);
         assert!(tile.is_settled(), "all its own is confirmed");
-        tile.revoke(0, Voice::Composite);
+        tile.revoke((0, Kind::Ip4), Voice::Composite);
         assert!(tile.awaits_composite(0, 0) && tile.listed() == 0);
-        tile.give_up(0, Cause::Timeout);
+        tile.give_up((0, Kind::Ip4), Cause::Timeout);
         assert!(tile.awaits_composite(0, 0), "the composite may still tell");
     }
 
     #[test]
     fn an_unknown_gets_one_second_chance_and_takes_those_that_share_it_along() {
         let unknown = || Observation::Unknown(Cause::Timeout);
-        let mut tile = Tile::new(1, 3);
+        let mut tile = Tile::new(1, &[Kind::Ip4; 3]);
         tile.await_unit(0, 1);
         for round in 0..2 {
             assert!(tile.take(0, 0));
@@ -567,9 +596,12 @@ mod tests {
                 assert!(tile.learn(0, 2, (Observation::NotListed, How::Pruned), Some(Epoch::Even)));
             }
             let mut again = Vec::new();
-            tile.confirm((0, Voice::Own), Epoch::Even, SecondChance::Give, |offset| {
-                again.push(offset)
-            });
+            tile.confirm(
+                ((0, Kind::Ip4), Voice::Own),
+                Epoch::Even,
+                SecondChance::Give,
+                |offset| again.push(offset),
+            );
             assert_eq!(again.len(), 1 - round, "once");
             assert_eq!(tile.is_complete(), round == 1);
             assert_eq!(tile.awaits_unit(0, 1), round == 0);
@@ -579,22 +611,55 @@ mod tests {
 
     #[test]
     fn what_was_pruned_wrongly_is_pending_again() {
-        let mut tile = Tile::new(1, 3);
+        let mut tile = Tile::new(1, &[Kind::Ip4; 3]);
         for (offset, epoch) in [(0, None), (1, Some(Epoch::Odd))] {
             assert!(tile.learn(0, offset, (Observation::NotListed, How::Pruned), epoch));
         }
         assert!(tile.take(0, 2));
         tile.settle(0, 2, Observation::NotListed, Some(Epoch::Odd));
-        assert_eq!(tile.revoke_pruned(0), 2);
-        assert_eq!(tile.provisional_of(0, Voice::Own), 1);
+        assert_eq!(tile.revoke_pruned((0, Kind::Ip4)), 2);
+        assert_eq!(tile.provisional_of((0, Kind::Ip4), Voice::Own), 1);
         assert!(tile.take(0, 0) && tile.take(0, 1) && !tile.take(0, 2));
     }
 
     #[test]
     #[should_panic(expected = "settled once")]
     fn a_pair_cannot_be_settled_twice() {
-        let mut tile = Tile::new(1, 1);
+        let mut tile = Tile::new(1, &[Kind::Ip4]);
         tile.exclude(0, 0, Reason::Excluded);
         tile.exclude(0, 0, Reason::Excluded);
+    }
+    /// A list that is asked of addresses and of names has two lanes over one column: neither touches the other's pairs.
+    #[test]
+    fn kinds_that_alternate_stand_and_fall_apart() {
+        let kinds = [Kind::Ip4, Kind::Domain, Kind::Ip4, Kind::Domain];
+        let (addresses, names) = ((0, Kind::Ip4), (0, Kind::Domain));
+        let mut tile = Tile::new(1, &kinds);
+        assert!(tile.has(Kind::Ip4) && tile.has(Kind::Domain) && !tile.has(Kind::Ip6));
+        assert_eq!(tile.offsets(Kind::Domain).collect::<Vec<_>>(), [1, 3]);
+        for offset in 0..3 {
+            assert!(tile.take(0, offset));
+            tile.settle(0, offset, listing(), Some(Epoch::Even));
+        }
+        tile.give_up(addresses, Cause::Timeout);
+        assert!(tile.is_pending(0, 3), "that is a name");
+        let of = |tile: &Tile, lane| tile.provisional_of(lane, Voice::Own);
+        assert_eq!((of(&tile, addresses), of(&tile, names)), (2, 1));
+        tile.confirm((names, Voice::Own), Epoch::Even, SecondChance::Refuse, |_| ());
+        assert_eq!((of(&tile, addresses), of(&tile, names)), (2, 0));
+        tile.revoke(addresses, Voice::Own);
+        assert!(tile.is_pending(0, 0) && tile.knows(0, 1) && tile.is_pending(0, 2));
+        tile.give_up(addresses, Cause::Timeout);
+        tile.give_up(names, Cause::Refused);
+        assert!(tile.is_complete());
+        let seen = (0..4).map(|offset| tile.observation(0, offset).0);
+        let unknown = Observation::Unknown;
+        let expected = [
+            unknown(Cause::Timeout),
+            listing(),
+            unknown(Cause::Timeout),
+            unknown(Cause::Refused),
+        ];
+        assert_eq!(seen.collect::<Vec<_>>(), expected);
     }
 }

@@ -101,11 +101,11 @@ impl<N: Network> Worker<'_, N> {
             true => recall(self.journal, self.plan, number).unwrap_or_default(),
             false => return false,
         };
-        let opened = self.window.open_next(self.plan, |kind, tile| {
+        let opened = self.window.open_next(self.plan, |tile| {
             restore(tile, &recalled);
-            for lane in lanes.iter().filter(|lane| lane.kind == kind) {
+            for lane in lanes {
                 if let Standing::GivenUp(cause) = lane.standing {
-                    tile.give_up(lane.column, cause);
+                    tile.give_up((lane.column, lane.kind), cause);
                 }
             }
         });
@@ -142,12 +142,15 @@ impl<N: Network> Worker<'_, N> {
             lane.idle = false;
             let tile = self.window.get(number).expect("between first and end");
             let len = tile.chunk.len();
-            if tile.done || tile.kind() != lane.kind || step >= len {
+            if tile.done || !tile.has(lane.kind) || step >= len {
                 lane.cursor = (number + 1, 0);
                 continue;
             }
             lane.cursor = (number, step + 1);
             let offset = place(index, step, (self.options.seed, len));
+            if tile.tile.kind(offset) != lane.kind {
+                continue;
+            }
             match self.look_at_unit(index, number, offset) {
                 Step::Ask => (),
                 Step::Learnt => continue,

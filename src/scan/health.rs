@@ -244,13 +244,13 @@ impl<N: Network> Worker<'_, N> {
                         || lane.failures >= FAILURES_TO_CONTROL
                         || lane.listings >= LISTINGS_TO_CONTROL
                         || now.since(lane.last_good) >= CONTROL_SPAN;
-                    let column = lane.column;
+                    let mine = (lane.column, lane.kind);
                     let held_up = waiting && (lane.idle || self.stopping.is_some());
                     let holds_up = held_up
                         && self
                             .window
                             .get(oldest)
-                            .is_some_and(|tile| tile.tile.provisional_of(column, Voice::Own) > 0);
+                            .is_some_and(|tile| tile.tile.provisional_of(mine, Voice::Own) > 0);
                     if due || holds_up {
                         self.control(now, index);
                     }
@@ -343,19 +343,21 @@ impl<N: Network> Worker<'_, N> {
         };
         related.confirm(index);
         lane.provisional = 0;
-        for (number, tile) in window.open_of(lane.kind) {
+        let (column, kind) = (lane.column, lane.kind);
+        for (number, tile) in window.open_of(kind) {
             for epoch in [Epoch::Even, Epoch::Odd] {
                 if control.closes.is_none_or(|closes| closes == epoch) {
-                    tile.tile.confirm((lane.column, Voice::Own), epoch, chance, |offset| {
-                        lane.again.push_back((number, offset));
-                    });
-                    for &part in plan.parts(lane.column, lane.kind) {
-                        let folded = (part, Voice::Composite);
+                    tile.tile
+                        .confirm(((column, kind), Voice::Own), epoch, chance, |offset| {
+                            lane.again.push_back((number, offset));
+                        });
+                    for &part in plan.parts(column, kind) {
+                        let folded = ((part, kind), Voice::Composite);
                         tile.tile.confirm(folded, epoch, SecondChance::Refuse, |_| ());
                     }
                 }
             }
-            lane.provisional += u32::from(tile.tile.provisional_of(lane.column, Voice::Own));
+            lane.provisional += u32::from(tile.tile.provisional_of((column, kind), Voice::Own));
         }
         self.spread_lane(index);
     }
@@ -368,9 +370,9 @@ impl<N: Network> Worker<'_, N> {
         lane.provisional = 0;
         let (column, kind) = (lane.column, lane.kind);
         for (_, tile) in self.window.open_of(kind) {
-            tile.tile.revoke(column, Voice::Own);
+            tile.tile.revoke((column, kind), Voice::Own);
             for &part in plan.parts(column, kind) {
-                tile.tile.revoke(part, Voice::Composite);
+                tile.tile.revoke((part, kind), Voice::Composite);
             }
         }
     }
@@ -420,8 +422,10 @@ impl<N: Network> Worker<'_, N> {
         let (column, kind) = (lane.column, lane.kind);
         self.revoke(index);
         for (_, open) in self.window.open_of(kind) {
-            for half in open.halves.iter_mut().filter(|((of, _), _)| *of == column) {
-                half.1.doubt();
+            let tile = &open.tile;
+            let mine = |of: usize, offset: usize| of == column && tile.kind(offset) == kind;
+            for (_, half) in open.halves.iter_mut().filter(|((of, offset), _)| mine(*of, *offset)) {
+                half.doubt();
             }
         }
         let lane = &mut self.lanes[usize::from(index.0)];

@@ -187,7 +187,7 @@ impl<N: Network> Worker<'_, N> {
             }
             let column = lane.column;
             let tile = self.window.get(number).expect("between first and end");
-            if tile.done || tile.kind() != Kind::Ip4 {
+            if tile.done || !tile.has(Kind::Ip4) {
                 return false;
             }
             let mut blocks: Vec<(Ipv4Addr, Vec<u8>)> = Vec::new();
@@ -314,9 +314,12 @@ impl<N: Network> Worker<'_, N> {
     /// A tile is handed out: counts what pruning has settled in it.
     pub(super) fn count_pruned(&mut self, number: u32) {
         let Some(open) = self.window.get(number) else { return };
-        for lane in self.lanes.iter_mut().filter(|lane| lane.kind == open.kind()) {
+        for lane in self.lanes.iter_mut().filter(|lane| open.has(lane.kind)) {
             if let Some(pruning) = &mut lane.prune {
-                let pairs = (0..open.chunk.len()).map(|offset| open.tile.observation(lane.column, offset));
+                let pairs = open
+                    .tile
+                    .offsets(lane.kind)
+                    .map(|offset| open.tile.observation(lane.column, offset));
                 pruning.closed += pairs.filter(|(_, how)| *how == How::Pruned).count() as u64;
             }
         }
@@ -346,8 +349,8 @@ impl<N: Network> Worker<'_, N> {
         let (column, kind) = (lane.column, lane.kind);
         lane.provisional = 0;
         for (_, tile) in self.window.open_of(kind) {
-            tile.tile.revoke_pruned(column);
-            lane.provisional += u32::from(tile.tile.provisional_of(column, crate::dossier::Voice::Own));
+            tile.tile.revoke_pruned((column, kind));
+            lane.provisional += u32::from(tile.tile.provisional_of((column, kind), crate::dossier::Voice::Own));
         }
         lane.cursor = (self.window.first(), 0);
         lane.idle = false;

@@ -128,11 +128,10 @@ impl<N: Network> Worker<'_, N> {
     /// What is known for good in a tile, from the start or by now, and has not been told to parts that wait for it: they
     /// learn it.
     pub(super) fn spread_known(&mut self, number: u32) {
-        let Some(kind) = self.window.get(number).map(|open| open.kind()) else {
-            return;
-        };
-        for column in 0..self.plan.columns.len() {
-            self.spread_column((column, kind), number);
+        for kind in self.plan.kinds() {
+            for column in 0..self.plan.columns.len() {
+                self.spread_column((column, kind), number);
+            }
         }
     }
 
@@ -142,7 +141,8 @@ impl<N: Network> Worker<'_, N> {
         }
         let Some(open) = self.window.get(number) else { return };
         let tile = &open.tile;
-        let known: Vec<usize> = (0..tile.len()).filter(|&offset| tile.knows(column, offset)).collect();
+        let known = tile.offsets(kind).filter(|&offset| tile.knows(column, offset));
+        let known: Vec<usize> = known.collect();
         for offset in known {
             self.fold_pair((column, kind), number, offset);
         }
@@ -166,7 +166,7 @@ impl<N: Network> Worker<'_, N> {
         let lane = &self.lanes[usize::from(index.0)];
         let (column, kind) = (lane.column, lane.kind);
         for (_, tile) in self.window.open_of(kind) {
-            tile.tile.give_up(column, cause);
+            tile.tile.give_up((column, kind), cause);
         }
         self.spread_lane(index);
     }

@@ -51,8 +51,9 @@ impl OpenTile<'_> {
         self.chunk.get(offset).expect("offsets are below the chunk's length")
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.chunk.kind()
+    /// Whether it is of interest to the lanes of a kind.
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        self.tile.has(kind)
     }
 }
 
@@ -120,7 +121,7 @@ impl<'a> Window<'a> {
 
     /// Opens the next tile, if there is one and the window has room. Pairs that are not to be asked, and those of data at
     /// hand, are settled; what else can be settled at once is `prepare`'s to do.
-    pub(super) fn open_next(&mut self, plan: &Plan<'a>, prepare: impl FnOnce(Kind, &mut Tile)) -> bool {
+    pub(super) fn open_next(&mut self, plan: &Plan<'a>, prepare: impl FnOnce(&mut Tile)) -> bool {
         if !self.has_room() {
             return false;
         }
@@ -128,7 +129,7 @@ impl<'a> Window<'a> {
             return false;
         };
         let mut tile = opened(plan, &chunk);
-        prepare(chunk.kind(), &mut tile);
+        prepare(&mut tile);
         self.tiles.push_back(OpenTile {
             number: self.end(),
             chunk,
@@ -147,10 +148,10 @@ impl<'a> Window<'a> {
         self.tiles.get_mut(place as usize)
     }
 
-    /// All tiles of a kind that are held and not done, with their numbers.
+    /// All tiles with targets of a kind that are held and not done, with their numbers.
     pub(super) fn open_of(&mut self, kind: Kind) -> impl Iterator<Item = (u32, &mut OpenTile<'a>)> {
         let numbered = (self.first..).zip(&mut self.tiles);
-        numbered.filter(move |(_, tile)| !tile.done && tile.kind() == kind)
+        numbered.filter(move |(_, tile)| !tile.done && tile.has(kind))
     }
 
     /// Whether the oldest tile waits for nothing but confirmations.
@@ -172,7 +173,6 @@ impl<'a> Window<'a> {
 
 /// A new tile: what needs no question is settled, what another pair will tell waits for it, the rest is pending.
 fn opened(plan: &Plan<'_>, chunk: &Chunk<'_>) -> Tile {
-    let kind = chunk.kind();
     let targets: Vec<(Target, bool)> = chunk
         .iter()
         .map(|target| {
@@ -180,13 +180,15 @@ fn opened(plan: &Plan<'_>, chunk: &Chunk<'_>) -> Tile {
             (target, special)
         })
         .collect();
-    let mut tile = Tile::new(plan.columns.len(), targets.len());
+    let kinds: Vec<Kind> = targets.iter().map(|(target, _)| target.kind()).collect();
+    let mut tile = Tile::new(plan.columns.len(), &kinds);
     for (column, facts) in plan.columns.iter().enumerate() {
-        let treatment = plan.treatment(column, kind);
-        let unit = plan.unit(column, kind);
-        let mut units = HashSet::new();
+        let treatments = Kind::ALL.map(|kind| plan.treatment(column, kind));
+        let units = Kind::ALL.map(|kind| plan.unit(column, kind));
+        let mut asked = HashSet::new();
         for (offset, (target, special)) in targets.iter().enumerate() {
-            match treatment {
+            let kind = kinds[offset] as usize;
+            match treatments[kind] {
                 _ if *special => tile.exclude(column, offset, Reason::SpecialUse),
                 Treatment::NotAsked(reason) => tile.exclude(column, offset, reason),
                 Treatment::Fold(_) => tile.await_composite(column, offset),
@@ -198,7 +200,7 @@ fn opened(plan: &Plan<'_>, chunk: &Chunk<'_>) -> Tile {
                 }
                 Treatment::Ask => {
                     // The first address of a unit is asked for all of them.
-                    if unit.is_some_and(|unit| !units.insert(unit_of(target, unit))) {
+                    if units[kind].is_some_and(|unit| !asked.insert(unit_of(target, unit))) {
                         tile.await_unit(column, offset);
                     }
                 }

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::exchange::{Ask, End, Outcome, Unsent};
 use crate::plan::{Ledger, Plan, Treatment};
 use crate::stages::Explained;
-use crate::targets::{Kind, special_use};
+use crate::targets::{Kind, Target, special_use};
 use crate::wire::{Rcode, Rtype, decode};
 
 use super::budget::Budget;
@@ -432,8 +432,7 @@ impl<'a, N: Network> Worker<'a, N> {
             };
             let Some(dossiers) = recall(self.journal, self.plan, number) else {
                 self.unreached += chunk.len() as u64;
-                let special = chunk.iter().map(|target| special_use(&target).is_some());
-                count_unopened(&mut self.counts, self.plan, chunk.kind(), special);
+                count_unopened(&mut self.counts, self.plan, chunk.iter());
                 continue;
             };
             for dossier in &dossiers {
@@ -659,8 +658,9 @@ fn dossier(plan: &Plan<'_>, open: &OpenTile<'_>, offset: usize, (stages, finding
 }
 
 /// Pairs of a tile that was never opened: all that would have been asked is unknown.
-fn count_unopened(counts: &mut [Counted], plan: &Plan<'_>, kind: Kind, targets: impl Iterator<Item = bool>) {
-    for special in targets {
+fn count_unopened(counts: &mut [Counted], plan: &Plan<'_>, targets: impl Iterator<Item = Target>) {
+    for target in targets {
+        let (kind, special) = (target.kind(), special_use(&target).is_some());
         for (column, counts) in counts.iter_mut().enumerate() {
             match plan.treatment(column, kind) {
                 Treatment::Ask | Treatment::Fold(_) | Treatment::Local if !special => counts.unknown += 1,

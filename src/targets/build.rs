@@ -1,5 +1,8 @@
 //! Makes a [`TargetSet`]: cuts out what was named before, joins neighbours to runs, and cuts all into chunks.
 //!
+//! Chunks are cut from the input as it stands, across kinds: a file in which they alternate line by line makes chunks that
+//! are as full as those of one in which they do not.
+//!
 //! What tells doubles (interval sets and a hash table of names) is dropped when the set is done.
 
 use std::hash::{BuildHasher, RandomState};
@@ -9,7 +12,7 @@ use hashbrown::HashTable;
 use super::chunk::CHUNK_TARGETS_MAX;
 use super::interval::{IntervalSet, Ordinal};
 use super::parse::Form;
-use super::set::{Group, Lane, Lanes, Names, Position, RUNS_MAX, Run, TargetSet};
+use super::set::{Group, Lane, Lanes, Names, Position, RUNS_MAX, Run, Section, TargetSet};
 use super::target::Kind;
 
 /// The set has no room for more.
@@ -19,8 +22,6 @@ pub(super) struct Full;
 /// A set that is being read.
 pub(super) struct Builder {
     lanes: Lanes,
-    /// The order of the lanes in the input: so many runs of this one, then so many of that.
-    sections: Vec<(Lane, u32)>,
     seen_ip4: IntervalSet<u32>,
     seen_ip6: IntervalSet<u128>,
     seen_ip6_prefixes: IntervalSet<u64>,
@@ -35,7 +36,6 @@ impl Builder {
     pub(super) fn new() -> Builder {
         Builder {
             lanes: Lanes::default(),
-            sections: Vec::new(),
             seen_ip4: IntervalSet::new(),
             seen_ip6: IntervalSet::new(),
             seen_ip6_prefixes: IntervalSet::new(),
@@ -55,7 +55,7 @@ impl Builder {
             Form::Domain(_) => (Lane::Domain, 1),
         };
         let runs_before = self.lanes.runs(lane);
-        let joins = self.sections.last().is_some_and(|(last, _)| *last == lane);
+        let joins = self.lanes.sections.last().is_some_and(|last| last.lane == lane);
         let room = RUNS_MAX - self.run_count();
         let added = match form {
             Form::Ip4(first, last) => claim(&mut self.seen_ip4, &mut self.lanes.ip4, (*first, *last), joins, room),
@@ -67,9 +67,13 @@ impl Builder {
             Form::Domain(name) => self.add_name(name, room),
         }?;
         let runs_new = (self.lanes.runs(lane) - runs_before) as u32; // RUNS_MAX at most
-        match self.sections.last_mut() {
-            Some((_, runs)) if joins => *runs += runs_new,
-            _ if runs_new > 0 => self.sections.push((lane, runs_new)),
+        match self.lanes.sections.last_mut() {
+            Some(section) if joins => section.runs += runs_new,
+            _ if runs_new > 0 => self.lanes.sections.push(Section {
+                lane,
+                first: runs_before as u32, // RUNS_MAX at most
+                runs: runs_new,
+            }),
             _ => {}
         }
         self.counts[lane.kind() as usize] += added;
@@ -108,7 +112,6 @@ impl Builder {
     pub(super) fn finish(self) -> TargetSet {
         let Builder {
             mut lanes,
-            sections,
             counts,
             duplicates,
             ..
@@ -117,16 +120,14 @@ impl Builder {
         lanes.ip6.shrink_to_fit();
         lanes.ip6_prefixes.shrink_to_fit();
         Names::shrink(&mut lanes.names);
+        lanes.sections.shrink_to_fit();
         let mut index = Index::default();
-        let mut starts = [0; Lane::ALL.len()];
-        for (lane, runs) in sections {
-            let start = &mut starts[lane as usize];
-            for run in *start..*start + runs {
-                index.add_run(&lanes, lane, run);
+        for (number, section) in (0..).zip(&lanes.sections) {
+            for run in section.first..section.first + section.runs {
+                index.add_run(&lanes, (number, section.lane), run);
             }
-            *start += runs;
-            index.close();
         }
+        index.close();
         index.groups.shrink_to_fit();
         TargetSet {
             lanes,
@@ -174,9 +175,9 @@ struct Index {
 impl Index {
     /// Cuts a run at block boundaries: whole blocks are chunks of their own, what is left before and behind them shares
     /// chunks with its neighbours in the input.
-    fn add_run(&mut self, lanes: &Lanes, lane: Lane, run: u32) {
+    fn add_run(&mut self, lanes: &Lanes, (section, lane): (u32, Lane), run: u32) {
         let block = CHUNK_TARGETS_MAX as u64;
-        let position = |offset| Position { offset, run, lane };
+        let position = |offset| Position { offset, run, section };
         let len = lanes.run_len(lane, run);
         let to_boundary = (block - u64::from(lanes.run_phase(lane, run))) % block;
         let head = len.min(to_boundary);
@@ -317,7 +318,7 @@ mod tests {
             "192.0.2.11",
         ]);
         assert_eq!(set.lanes.ip4.len(), 2, "order is kept across another kind");
-        assert_eq!(lens(&set), [9, 1, 2]);
+        assert_eq!(lens(&set), [12]);
     }
 
     #[test]
@@ -347,8 +348,35 @@ mod tests {
             (set.count(Kind::Ip4), set.count(Kind::Domain), set.count(Kind::Ip6)),
             (4, 2, 0)
         );
-        let kinds: Vec<Kind> = set.chunks().map(|chunk| chunk.kind()).collect();
-        assert_eq!(kinds, [Kind::Ip4, Kind::Domain, Kind::Ip4, Kind::Domain]);
+        assert_eq!(lens(&set), [6], "one chunk, whatever the kinds");
+        assert_eq!(set.chunk(0).map(|chunk| chunk.counts()), Some([4, 0, 2]));
+    }
+
+    /// The file of a mail operator: host by host an address, its name, its IPv6 address.
+    #[test]
+    fn kinds_that_alternate_line_by_line_fill_chunks() {
+        let lines: Vec<String> = (0..1000)
+            .map(|n| match n % 3 {
+                0 => Ipv4Addr::from_bits(0xc633_0000 + 2 * n).to_string(),
+                1 => format!("host{n}.example"),
+                _ => Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(2 * n)).to_string(),
+            })
+            .collect();
+        let set = build(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(lens(&set), [256, 256, 256, 232]);
+        assert_eq!(all(&set), lines);
+        assert_eq!(set.counts, [334, 333, 333]);
+    }
+
+    #[test]
+    fn what_prefixes_between_names_cover_costs_nothing() {
+        let set = build(&["a.example", "10.0.0.0/8", "b.example", "11.0.0.0/8", "c.example", "::1"]);
+        assert_eq!((set.len(), set.chunk_count()), ((2 << 24) + 4, 2 * 65536 + 3));
+        assert_eq!((set.groups.len(), set.lanes.sections.len()), (5, 6));
+        assert_eq!(set.chunk(65537).map(|chunk| chunk.counts()), Some([0, 0, 1]));
+        let shard = set.shard(2, 3);
+        assert_eq!((shard.groups.len(), shard.chunk_count()), (3, 43692));
+        assert_eq!(shard.len(), shard.chunks().map(|chunk| chunk.len() as u64).sum::<u64>());
     }
 
     #[test]
@@ -466,12 +494,58 @@ mod tests {
             prop_assert_eq!(set.chunk_count(), chunks.len() as u64);
             for (number, (chunk, targets)) in set.chunks().zip(&chunks).enumerate() {
                 prop_assert!((1..=CHUNK_TARGETS_MAX).contains(&chunk.len()));
-                prop_assert!(targets.iter().all(|target| target.kind() == chunk.kind()));
+                let counts = Kind::ALL.map(|kind| targets.iter().filter(|target| target.kind() == kind).count() as u64);
+                prop_assert_eq!(chunk.counts(), counts);
                 let by_index: Vec<Target> = (0..chunk.len()).filter_map(|index| chunk.get(index)).collect();
                 prop_assert_eq!(&by_index, targets);
                 let again: Vec<Target> = set.chunks_from(number as u64).next().expect("a chunk").iter().collect();
                 prop_assert_eq!(&again, targets);
             }
         }
+
+        /// However the kinds are mixed: each target once, in order, in full chunks, and in exactly one share.
+        #[test]
+        fn any_interleaving_makes_full_chunks(
+            picks in proptest::collection::vec((0..Kind::ALL.len(), 1u32..4), 0..1500),
+            of in 1u32..5,
+        ) {
+            let mut at = 0;
+            let mut form = |(kind, len): (usize, u32)| {
+                let first = at;
+                at += len + 1; // no neighbours, so that each is a run
+                match Kind::ALL[kind] {
+                    Kind::Ip4 => Form::Ip4(0xc633_0000 + first, 0xc633_0000 + first + len - 1),
+                    Kind::Ip6 => {
+                        let first = 0x2001_0db8u128 << 96 | u128::from(first);
+                        Form::Ip6(first, first + u128::from(len) - 1)
+                    }
+                    Kind::Domain => Form::Domain(format!("h{first}.example")),
+                }
+            };
+            let forms: Vec<Form> = picks.into_iter().map(&mut form).collect();
+            let set = built(&forms);
+            let lens = lens(&set);
+            prop_assert!(lens.windows(2).all(|two| two[0] + two[1] > CHUNK_TARGETS_MAX), "{lens:?}");
+            let chunks: Vec<Vec<Target>> = set.chunks().map(|chunk| chunk.iter().collect()).collect();
+            prop_assert_eq!(chunks.concat(), forms.iter().flat_map(expand).collect::<Vec<_>>());
+            let mut counts = [0; Kind::ALL.len()];
+            for number in 1..=of {
+                let shard = built(&forms).shard(number, of);
+                let found: Vec<Vec<Target>> = shard.chunks().map(|chunk| chunk.iter().collect()).collect();
+                prop_assert!(found.iter().eq(chunks.iter().skip(number as usize - 1).step_by(of as usize)));
+                for (sum, count) in counts.iter_mut().zip(shard.counts) {
+                    *sum += count;
+                }
+            }
+            prop_assert_eq!(counts, set.counts);
+        }
+    }
+
+    fn built(forms: &[Form]) -> TargetSet {
+        let mut builder = Builder::new();
+        for form in forms {
+            builder.add(form).expect("room");
+        }
+        builder.finish()
     }
 }

@@ -1,4 +1,4 @@
-//! A slice of a target set: at most 256 targets of one kind. It is what a tile is made of.
+//! A slice of a target set: at most 256 targets, in input order, of whatever kinds. It is what a tile is made of.
 
 use super::set::{Lanes, Position};
 use super::target::{Kind, Target};
@@ -6,7 +6,7 @@ use super::target::{Kind, Target};
 /// Most targets in a chunk: a /24.
 pub const CHUNK_TARGETS_MAX: usize = 256;
 
-/// At most [`CHUNK_TARGETS_MAX`] targets of one kind, in input order. It holds none of them, only where they are.
+/// At most [`CHUNK_TARGETS_MAX`] targets, in input order. It holds none of them, only where they are.
 #[derive(Debug, Clone, Copy)]
 pub struct Chunk<'a> {
     lanes: &'a Lanes,
@@ -17,11 +17,6 @@ pub struct Chunk<'a> {
 impl<'a> Chunk<'a> {
     pub(super) fn new(lanes: &'a Lanes, start: Position, len: u16) -> Chunk<'a> {
         Chunk { lanes, start, len }
-    }
-
-    /// The kind of all its targets.
-    pub fn kind(&self) -> Kind {
-        self.start.lane.kind()
     }
 
     /// How many targets: 1 to [`CHUNK_TARGETS_MAX`].
@@ -43,13 +38,28 @@ impl<'a> Chunk<'a> {
         let mut at = self.start;
         let mut ahead = index as u64;
         loop {
-            let left = self.lanes.run_len(at.lane, at.run) - at.offset;
+            let left = self.lanes.left_of_run(at);
             if ahead < left {
                 at.offset += ahead;
                 return Some(self.lanes.target(at));
             }
             ahead -= left;
-            at = next_run(at);
+            at = self.lanes.next_run(at);
+        }
+    }
+
+    /// How many targets there are of each kind.
+    pub(super) fn counts(&self) -> [u64; Kind::ALL.len()] {
+        let mut counts = [0; Kind::ALL.len()];
+        let (mut at, mut left) = (self.start, u64::from(self.len));
+        loop {
+            let here = self.lanes.left_of_run(at).min(left);
+            counts[self.lanes.lane(at).kind() as usize] += here;
+            left -= here;
+            if left == 0 {
+                return counts;
+            }
+            at = self.lanes.next_run(at);
         }
     }
 
@@ -60,14 +70,6 @@ impl<'a> Chunk<'a> {
             at: self.start,
             left: self.len,
         }
-    }
-}
-
-fn next_run(at: Position) -> Position {
-    Position {
-        offset: 0,
-        run: at.run + 1,
-        lane: at.lane,
     }
 }
 
@@ -93,8 +95,8 @@ impl Iterator for ChunkTargets<'_> {
 
     fn next(&mut self) -> Option<Target> {
         self.left = self.left.checked_sub(1)?;
-        if self.at.offset == self.lanes.run_len(self.at.lane, self.at.run) {
-            self.at = next_run(self.at);
+        if self.lanes.left_of_run(self.at) == 0 {
+            self.at = self.lanes.next_run(self.at);
         }
         let target = self.lanes.target(self.at);
         self.at.offset += 1;

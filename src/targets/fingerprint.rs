@@ -25,14 +25,19 @@ impl TargetSet {
             digest.update(self.lanes.names.name(index as u32)); // RUNS_MAX at most
             digest.update([0]);
         }
-        // How many there are of each keeps the tables apart; the groups are the order.
+        // How many there are of each keeps the tables apart; the sections are the order.
         for lane in Lane::ALL {
             digest.update((self.lanes.runs(lane) as u64).to_be_bytes());
+        }
+        digest.update((self.lanes.sections.len() as u64).to_be_bytes());
+        for section in &self.lanes.sections {
+            digest.update([section.lane as u8]);
+            digest.update(section.runs.to_be_bytes());
         }
         digest.update(self.chunk_count.to_be_bytes());
         for group in &self.groups {
             digest.update(group.first_chunk.to_be_bytes());
-            digest.update([group.position.lane as u8]);
+            digest.update(group.position.section.to_be_bytes());
             digest.update(group.position.run.to_be_bytes());
             digest.update(group.position.offset.to_be_bytes());
             digest.update(group.len.to_be_bytes());

@@ -1,9 +1,11 @@
 //! The targets of a run, compact: runs of addresses, names in one arena, and an index of chunks.
 //!
-//! A target is found through (lane, run, offset): the lane says which table of runs, a domain is a run of length one. A
-//! chunk is a slice of that sequence. The index has one entry for each stretch of whole blocks (a /8 has one) and one for
-//! each other chunk, so memory follows the text of the input, not what it covers: 8 octets for a run of IPv4 addresses,
-//! 32 for one of IPv6, 4 and its text for a domain, and 24 for each index entry.
+//! A target is found through (section, run, offset). A section is a stretch of the input whose runs are in one lane, that
+//! is, in one table of runs; a domain is a run of length one. A chunk is a slice of that sequence, over as many sections
+//! as it takes: a file whose lines are an address and a name in turn has chunks of 128 of each. The index has one entry
+//! for each stretch of whole blocks (a /8 has one) and one for each other chunk, so memory follows the text of the input,
+//! not what it covers: 8 octets for a run of IPv4 addresses, 32 for one of IPv6, 4 and its text for a domain, 12 for a
+//! section, and 40 for each index entry.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -48,12 +50,21 @@ impl<T: Ordinal> Run<T> {
     }
 }
 
-/// A place in the sequence of a lane.
+/// A stretch of the input whose runs follow each other in one lane.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Section {
+    pub(super) lane: Lane,
+    /// The first of its runs in the lane.
+    pub(super) first: u32,
+    pub(super) runs: u32,
+}
+
+/// A place in the sequence of targets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
     pub(super) offset: u64,
     pub(super) run: u32,
-    pub(super) lane: Lane,
+    pub(super) section: u32,
 }
 
 /// Chunks that follow each other: one, or whole blocks of one run.
@@ -103,9 +114,10 @@ impl Names {
     }
 }
 
-/// The tables of runs.
+/// The tables of runs, and the order in which the input goes from one to the other.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
+    pub(super) sections: Vec<Section>,
     pub(super) ip4: Vec<Run<u32>>,
     pub(super) ip6: Vec<Run<u128>>,
     pub(super) ip6_prefixes: Vec<Run<u64>>,
@@ -145,9 +157,38 @@ impl Lanes {
         }
     }
 
+    pub(super) fn lane(&self, at: Position) -> Lane {
+        self.sections[at.section as usize].lane
+    }
+
+    /// How many targets there are from a place to the end of its run.
+    pub(super) fn left_of_run(&self, at: Position) -> u64 {
+        self.run_len(self.lane(at), at.run) - at.offset
+    }
+
+    /// The start of the run behind a place; there must be one.
+    pub(super) fn next_run(&self, at: Position) -> Position {
+        let section = self.sections[at.section as usize];
+        if at.run + 1 < section.first + section.runs {
+            let (run, section) = (at.run + 1, at.section);
+            return Position {
+                offset: 0,
+                run,
+                section,
+            };
+        }
+        let section = at.section + 1;
+        let run = self.sections[section as usize].first;
+        Position {
+            offset: 0,
+            run,
+            section,
+        }
+    }
+
     pub(super) fn target(&self, at: Position) -> Target {
         let run = at.run as usize;
-        match at.lane {
+        match self.lane(at) {
             Lane::Ip4 => Target::Ip4(Ipv4Addr::from_bits(self.ip4[run].first + at.offset as u32)), // within the run
             Lane::Ip6 => Target::Ip6(Ipv6Addr::from_bits(self.ip6[run].first + u128::from(at.offset))),
             Lane::Ip6Prefixes => {
@@ -240,7 +281,11 @@ impl TargetSet {
                 stride: group.stride * of,
             });
             shard.chunk_count += chunks;
-            shard.counts[position.lane.kind() as usize] += chunks * u64::from(group.len);
+            // Where a group has many chunks, they are blocks of one run.
+            let in_one = Chunk::new(&self.lanes, position, group.len).counts();
+            for (sum, count) in shard.counts.iter_mut().zip(in_one) {
+                *sum += chunks * count;
+            }
         }
         shard.lanes = self.lanes;
         shard

@@ -111,7 +111,7 @@ fn adjoining(targets: &TargetSet) -> Vec<String> {
 /// The first and the last target of each /24, in order.
 fn blocks(targets: &TargetSet) -> Vec<(Ipv4Addr, Ipv4Addr)> {
     let mut blocks: std::collections::BTreeMap<u32, (Ipv4Addr, Ipv4Addr)> = Default::default();
-    for chunk in targets.chunks().filter(|chunk| chunk.kind() == Kind::Ip4) {
+    for chunk in targets.chunks() {
         for target in chunk.iter() {
             let Target::Ip4(address) = target else { continue };
             let seen = blocks.entry(u32::from(address) >> 8).or_insert((address, address));
