@@ -115,6 +115,34 @@ fn every_kind_of_target_at_once() {
     });
 }
 
+/// An address, its name, its IPv6 address, host by host, on lists that take all three and are examined for each of them:
+/// what becomes of one kind, where zones turn bad in the middle, is not told of the others in the same tile.
+#[test]
+fn kinds_that_alternate_line_by_line_are_learnt_apart() {
+    let hosts = |number: u32| {
+        let (address, name) = (format!("203.0.113.{number}"), format!("host{number}.example.test"));
+        [address, name, format!("2001:db8::{number:x}")]
+    };
+    let targets: Vec<String> = (0..100).flat_map(hosts).collect();
+    each_seed(seeds(4), |seed| {
+        let mut setup = Setup::calm(15, &[]);
+        setup.targets.clone_from(&targets);
+        let report = run(&setup, seed);
+        assert_eq!(report.unknown, 0, "seed {seed}: {:?}", report.unknown_for_nothing);
+    });
+    for into in Bad::ALL {
+        each_seed(seeds(4), |seed| {
+            let mut setup = Setup {
+                turning: 0.5,
+                into: Some(into),
+                ..Setup::calm(15, &[])
+            };
+            setup.targets.clone_from(&targets);
+            tell(&format!("{into:?}, seed {seed}"), &run(&setup, seed));
+        });
+    }
+}
+
 /// Half of the zones turn bad in the middle of the run, in each of the ways in which zones do: what they said is told no more
 /// than is true.
 #[test]

@@ -1,7 +1,8 @@
 //! The truth about every name, and the messages that tell it or hide it.
 //!
 //! A name is SUBJECT.lNUMBER.sim.test. Whether a list knows a subject is a hash of both; the test entries of RFC 5782 §5 are as
-//! they should be. One subject in [`LISTED_ONE_IN`] is listed.
+//! they should be. One subject in [`LISTED_ONE_IN`] is listed, of addresses and of names below `test`: a name somewhere else is
+//! one that nobody has, and has not been seen.
 
 use reputon::wire::Rcode;
 
@@ -60,6 +61,12 @@ pub(crate) fn is_listed(seed: u64, list: usize, subject: &[u8]) -> bool {
         return true;
     }
     if is(b"\x011\x010\x010\x03127") || is(b"\x07INVALID") || (subject.len() == 64 && is_mapped(subject, b'1', MAPPED))
+    {
+        return false;
+    }
+    if [&b"\x03com"[..], b"\x03net", b"\x03org"]
+        .iter()
+        .any(|domain| subject.to_ascii_lowercase().ends_with(domain))
     {
         return false;
     }
