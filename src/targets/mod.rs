@@ -3,7 +3,7 @@
 //!
 //! The way of a line: `input` (arguments, files, standard input, line by line) → `parse` (one form, or what is wrong
 //! with it and the mend) → `build` (what an earlier form named is cut out, `interval`; neighbours become one run) →
-//! [`TargetSet`] (runs, names, and an index of chunks) → [`Chunk`] (a slice of at most 256 targets of one kind).
+//! [`TargetSet`] (runs, names, and an index of chunks) → [`Chunk`] (a slice of at most 256 targets, whatever their kinds).
 //!
 //! All input is read and judged before anything else happens: a set that exists is a good one. Bounds: [`LINE_OCTETS_MAX`],
 //! [`LINE_READ_MAX`], [`BAD_LINES_MAX`], [`RUNS_MAX`], [`ERRORS_SHOWN_MAX`], [`CHUNK_TARGETS_MAX`].
