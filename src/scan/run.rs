@@ -348,9 +348,9 @@ impl Scan<'_> {
 
     /// Whether there is a target of the kind outside special-use space: else no list needs to be looked at for it.
     fn asks_about(&self, kind: Kind) -> bool {
-        let chunks = self.plan.targets.chunks().filter(|chunk| chunk.kind() == kind);
+        let chunks = self.plan.targets.chunks().filter(|chunk| chunk.has(kind));
         let mut targets = chunks.flat_map(|chunk| chunk.iter());
-        targets.any(|target| special_use(&target).is_none())
+        targets.any(|target| target.kind() == kind && special_use(&target).is_none())
     }
 
     /// A worker that has asked nothing yet.

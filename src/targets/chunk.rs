@@ -48,6 +48,11 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// Whether a target is of this kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.counts()[kind as usize] > 0
+    }
+
     /// How many targets there are of each kind.
     pub(super) fn counts(&self) -> [u64; Kind::ALL.len()] {
         let mut counts = [0; Kind::ALL.len()];
