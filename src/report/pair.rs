@@ -33,6 +33,10 @@ pub(super) struct Pair<'a> {
 impl<'a> Pair<'a> {
     /// The row of a pair; none for what is not listed or was not asked, unless all rows are wanted.
     pub(super) fn of(judged: &Judged<'a>, observed: &'a Observed, all_rows: bool) -> Option<Pair<'a>> {
+        let shown = all_rows || matches!(observed.observation, Observation::Listed(_) | Observation::Unknown(_));
+        if !shown {
+            return None; // by far the most: nothing is made for them
+        }
         let list = judged.catalogue.list(observed.list);
         let mut pair = Pair {
             target: judged.dossier.target.to_string(),
@@ -61,7 +65,6 @@ impl<'a> Pair<'a> {
                 let page = list.remove.as_deref();
                 pair.remove = page.map(|page| fill_target(page, &judged.dossier.target));
             }
-            Observation::NotListed | Observation::NotAsked(_) if !all_rows => return None,
             Observation::NotListed => {}
             Observation::Unknown(why) => pair.cause = Some(why.as_str()),
             Observation::NotAsked(why) => (pair.cause, pair.how) = (Some(why.as_str()), None),
