@@ -280,10 +280,13 @@ impl Resolver for Lines<'_> {
             _ => None,
         };
         let lookup = data.map_or(Lookup::NoData, |data| {
-            Lookup::Found(Answer {
-                records: vec![Record { name, ttl: 1, data }],
-                ..Answer::default()
-            })
+            Lookup::Found(
+                Answer {
+                    records: vec![Record { name, ttl: 1, data }],
+                    ..Answer::default()
+                }
+                .into(),
+            )
         });
         Box::pin(std::future::ready(lookup))
     }

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use crate::clock::Span;
 use crate::wire::{Answer, Name, Rcode, Rtype};
@@ -91,10 +92,10 @@ pub struct Reply {
 
 /// What a lookup found, for code that waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "it is passed on once and taken apart at once")]
 pub enum Lookup {
     /// The name has records of this type (CNAMEs followed; the records that match are in [`Answer::records`]).
-    Found(Answer),
+    /// Shared with whoever asked for the same.
+    Found(Rc<Answer>),
     /// The name exists, without records of this type (NODATA).
     NoData,
     /// The name does not exist (RFC 8020).

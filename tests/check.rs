@@ -198,3 +198,33 @@ fn parts_of_a_composite_are_learnt_from_it_or_asked_themselves() {
     );
     assert_eq!(same, lists);
 }
+
+/// A domain that only sends has neither exchangers nor addresses; its own policies are looked at, not its parent's.
+#[test]
+fn a_name_that_only_sends_is_a_domain_of_its_own() {
+    let (letter, _) = check(&["news.example-shop.test"]);
+    assert_eq!(letter["domain"], "news.example-shop.test");
+    assert!(!lines(&letter, "Incoming mail", "bad").is_empty(), "{letter}");
+    assert!(
+        !lines(&letter, "SPF", "bad").is_empty(),
+        "the parent's record is not its own: {letter}"
+    );
+}
+
+#[test]
+fn the_next_things_say_what_is_wrong_and_then_what_to_do_each_once() {
+    let (letter, _) = check(&["example-broken.test"]);
+    let next = letter["next"].as_array().expect("a list");
+    let all = letter["lines"].as_array().expect("lines");
+    for thing in next {
+        let thing = thing.as_str().expect("text");
+        let line = all
+            .iter()
+            .find(|line| thing.starts_with(line["text"].as_str().expect("text")));
+        let line = line.unwrap_or_else(|| panic!("{thing} is none of the lines"));
+        assert_eq!(line["mark"], "bad");
+        assert!(thing.ends_with(line["mend"].as_str().expect("a mend")), "{thing}");
+    }
+    let mends: std::collections::BTreeSet<&str> = all.iter().filter_map(|line| line["mend"].as_str()).collect();
+    assert!(mends.len() >= next.len());
+}

@@ -322,7 +322,7 @@ pub(super) fn defined(reader: &Reader<'_>, reply: &ProbeReply, codes: Vec<Ipv4Ad
 /// The zone above the list's that says that a name does not exist (RFC 2308 §2.1), if it is one above.
 pub(super) fn above(reader: &Reader<'_>, reply: &ProbeReply) -> Option<Name> {
     let heard = reply.heard().filter(|heard| heard.rcode == Rcode::NXDOMAIN)?;
-    let (owner, _, _) = heard.answer?.soa.as_ref()?;
+    let (owner, _, _) = heard.answer?.soa.as_deref()?;
     let above = reader.apex.is_under(owner) && reader.apex != owner;
     above.then(|| owner.clone())
 }

@@ -102,7 +102,7 @@ pub(super) fn nothing_from(owner: &str) -> Answer {
         minimum: 60,
     };
     Answer {
-        soa: Some((name(owner), 60, soa)),
+        soa: Some(Box::new((name(owner), 60, soa))),
         ..Answer::default()
     }
 }

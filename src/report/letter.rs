@@ -177,7 +177,7 @@ impl Letter {
     }
 
     fn line(&mut self, topic: &'static str, mark: Mark, text: String, mend: Option<String>, urgency: u8) {
-        let alone = mend.as_ref().map(|mend| format!("{mend} ({text})"));
+        let alone = mend.as_ref().map(|mend| format!("{text}: {mend}"));
         self.push(Line {
             topic,
             mark,
@@ -295,16 +295,17 @@ impl Letter {
             Mark::Note => 3,
         };
         self.lines.sort_by_key(|line| (place(line), weight(line.mark)));
-        let mut mends: Vec<(u8, &String)> = self
+        let mut mends: Vec<(u8, &String, &String)> = self
             .lines
             .iter()
             .filter(|line| line.mark == Mark::Bad)
-            .filter_map(|line| Some((line.urgency, line.alone.as_ref()?)))
+            .filter_map(|line| Some((line.urgency, line.mend.as_ref()?, line.alone.as_ref()?)))
             .collect();
-        mends.sort_by_key(|(urgency, _)| *urgency);
+        mends.sort_by_key(|(urgency, ..)| *urgency);
+        // What two addresses have in common is mended once: three different things are named.
         let mut seen = BTreeSet::new();
-        let next = mends.into_iter().filter(|(_, mend)| seen.insert(mend.as_str()));
-        self.next = next.take(NEXT_MAX).map(|(_, mend)| mend.clone()).collect();
+        let next = mends.into_iter().filter(|(_, mend, _)| seen.insert(*mend));
+        self.next = next.take(NEXT_MAX).map(|(_, _, alone)| alone.clone()).collect();
     }
 
     /// How many lines have a mark.
@@ -463,9 +464,9 @@ mod tests {
         assert_eq!(
             letter.next,
             [
-                "set a PTR record (no PTR)",
-                "end it with -all (+all)",
-                "publish a key (no key)"
+                "no PTR: set a PTR record",
+                "+all: end it with -all",
+                "no key: publish a key"
             ]
         );
         assert_eq!((letter.count(Mark::Bad), letter.count(Mark::Good)), (4, 1));

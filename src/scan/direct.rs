@@ -433,9 +433,10 @@ impl<N: Network> Worker<'_, N> {
         let Some((name, rtype)) = asked(message) else {
             return false;
         };
-        let Some((zone, servers)) = decode(message, &name, rtype).ok().and_then(|answer| answer.servers) else {
+        let Some(referral) = decode(message, &name, rtype).ok().and_then(|answer| answer.servers) else {
             return false;
         };
+        let (zone, servers) = *referral;
         let column = self.lanes[usize::from(lane.0)].column;
         let trunk = self.lanes[usize::from(lane.0)].route;
         let direct = direct_mut(&mut self.direct);

@@ -15,9 +15,11 @@
 //! back, the root's name servers are asked for now and then ([`SIGN_SPAN`]). Any reply to that shows that the resolver
 //! lives; only if that is silent too do lookups end without being asked.
 
+use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::future::{Future, ready};
+use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -68,26 +70,54 @@ impl Ways {
 }
 
 /// Name in lower case in wire form, and type.
-type Key = Box<[u8]>;
-
-fn key(name: &Name, rtype: Rtype) -> Key {
-    let mut key = Vec::with_capacity(name.as_wire().len() + 2);
+fn key(name: &Name, rtype: Rtype, key: &mut Vec<u8>) {
+    key.clear();
     key.extend(name.as_wire().iter().map(u8::to_ascii_lowercase)); // length octets are below 64: never letters
     key.extend(rtype.0.to_be_bytes());
-    key.into_boxed_slice()
 }
 
 /// What is or will be known of a name and type; shared by those who wait for it.
 #[derive(Debug, Default)]
 struct Known {
+    key: Box<[u8]>,
+    /// Until there is one, the question is under way.
     end: RefCell<Option<(Lookup, Instant)>>,
     waiting: RefCell<Vec<Waker>>,
 }
 
+impl Known {
+    fn is_under_way(&self) -> bool {
+        self.end.borrow().is_none()
+    }
+}
+
+/// Found by its key.
+#[derive(Debug, Clone)]
+struct Kept(Rc<Known>);
+
+impl Borrow<[u8]> for Kept {
+    fn borrow(&self) -> &[u8] {
+        &self.0.key
+    }
+}
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key.hash(state);
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Kept) -> bool {
+        self.0.key == other.0.key
+    }
+}
+
+impl Eq for Kept {}
+
 /// A question under way.
 #[derive(Debug)]
 struct Question {
-    key: Key,
     /// What is asked now: the name, or an alias of it.
     name: Name,
     rtype: Rtype,
@@ -97,10 +127,12 @@ struct Question {
 
 #[derive(Debug, Default)]
 struct State {
-    young: HashMap<Key, Rc<Known>>,
-    old: HashMap<Key, Rc<Known>>,
+    /// What is known, and what is under way.
+    young: HashSet<Kept>,
+    old: HashSet<Kept>,
     weight: usize,
-    under_way: HashMap<Key, Rc<Known>>,
+    /// Where keys are composed.
+    key: Vec<u8>,
     questions: Vec<Option<Question>>,
     free: Vec<u32>,
     queue: VecDeque<u32>,
@@ -146,7 +178,9 @@ impl Lookups {
     /// Whether nothing is waited for.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        self.state.borrow().under_way.is_empty()
+        let state = self.state.borrow();
+        let mut all = state.young.iter().chain(&state.old);
+        all.all(|kept| !kept.0.is_under_way())
     }
 
     /// Hands waiting questions to the engine, as far as it has room. Returns how many were handed over or ended.
@@ -250,21 +284,20 @@ impl Lookups {
     /// What is known or being asked; the question is put in line if it is neither.
     fn known(&self, name: Name, rtype: Rtype) -> Rc<Known> {
         let now = self.now.get();
-        let key = key(&name, rtype);
         let state = &mut *self.state.borrow_mut();
-        if let Some(known) = state.under_way.get(&key) {
-            return Rc::clone(known);
-        }
-        if let Some(known) = state.kept(&key, now) {
+        key(&name, rtype, &mut state.key);
+        if let Some(known) = state.kept(now) {
             return known;
         }
-        let known = Rc::new(Known::default());
+        let known = Rc::new(Known {
+            key: state.key.as_slice().into(),
+            ..Known::default()
+        });
         if state.stopped {
             known.end.replace(Some((Lookup::Silent, now)));
             return known;
         }
         let question = Question {
-            key: key.clone(),
             name,
             rtype,
             aliases: Vec::new(),
@@ -276,7 +309,7 @@ impl Lookups {
         });
         state.questions[number as usize] = Some(question);
         state.queue.push_back(number);
-        state.under_way.insert(key, Rc::clone(&known));
+        state.young.replace(Kept(Rc::clone(&known)));
         known
     }
 }
@@ -353,42 +386,63 @@ impl State {
     fn end_for(&mut self, number: u32, lookup: Lookup, ttl: u32, now: Instant) {
         let question = self.questions[number as usize].take().expect("a question ends once");
         self.free.push(number);
-        self.under_way.remove(&question.key);
-        let weight = weight(&question.key, &lookup);
+        let known = question.known;
+        let weight = weight(&known.key, &lookup);
         let until = now + Span::from_secs(u64::from(ttl));
-        question.known.end.replace(Some((lookup, until)));
-        for waker in question.known.waiting.take() {
+        known.end.replace(Some((lookup, until)));
+        for waker in known.waiting.take() {
             waker.wake();
         }
-        if ttl > 0 {
-            self.keep(question.key, question.known, weight);
+        match ttl > 0 && weight <= WEIGHT_MAX {
+            true => self.weigh(weight),
+            false => self.forget(&known),
         }
     }
 
-    fn keep(&mut self, key: Key, known: Rc<Known>, weight: usize) {
-        if self.weight + weight > WEIGHT_MAX {
-            // What was not asked for in a whole generation goes.
+    /// One more answer is kept. What was not asked for in a whole generation goes.
+    fn weigh(&mut self, weight: usize) {
+        self.weight += weight;
+        if self.weight > WEIGHT_MAX {
             self.old = std::mem::take(&mut self.young);
             self.weight = 0;
-        }
-        if weight <= WEIGHT_MAX {
-            self.weight += weight;
-            self.young.insert(key, known);
+            // Who asks for what is under way is to find it, however long it takes.
+            let under_way = self.old.iter().filter(|kept| kept.0.is_under_way());
+            self.young = under_way.cloned().collect();
         }
     }
 
-    /// What is kept and has not run out.
-    fn kept(&mut self, key: &Key, now: Instant) -> Option<Rc<Known>> {
-        let fresh = |known: &Rc<Known>| known.end.borrow().as_ref().is_some_and(|(_, until)| now < *until);
-        if let Some(known) = self.young.get(key) {
-            return fresh(known).then(|| Rc::clone(known));
+    fn forget(&mut self, known: &Rc<Known>) {
+        for generation in [&mut self.young, &mut self.old] {
+            if generation
+                .get(&known.key[..])
+                .is_some_and(|kept| Rc::ptr_eq(&kept.0, known))
+            {
+                generation.remove(&known.key[..]);
+            }
         }
-        let known = self.old.remove(key)?;
-        if !fresh(&known) {
+    }
+
+    /// What is under way or kept, and has not run out, of the composed key.
+    fn kept(&mut self, now: Instant) -> Option<Rc<Known>> {
+        let is_good = |kept: &Kept| match &*kept.0.end.borrow() {
+            Some((_, until)) => now < *until,
+            None => true,
+        };
+        if let Some(kept) = self.young.get(&self.key[..]) {
+            return is_good(kept).then(|| Rc::clone(&kept.0));
+        }
+        if self.old.is_empty() {
             return None;
         }
-        let weight = known.end.borrow().as_ref().map_or(0, |(lookup, _)| weight(key, lookup));
-        self.keep(key.clone(), Rc::clone(&known), weight);
+        let kept = self.old.take(&self.key[..]).filter(is_good)?;
+        let known = Rc::clone(&kept.0);
+        self.young.insert(kept);
+        let weight = known
+            .end
+            .borrow()
+            .as_ref()
+            .map_or(0, |(lookup, _)| weight(&known.key, lookup));
+        self.weigh(weight);
         Some(known)
     }
 
@@ -414,7 +468,7 @@ impl State {
 /// not serve the alias's zone stops there. A resolver, or an SOA for the alias, says that it was followed to its end.
 fn further(answer: &Answer, rcode: Rcode) -> Option<&Name> {
     let alias = answer.aliases.last()?;
-    let followed = answer.soa.as_ref().is_some_and(|(zone, ..)| alias.is_under(zone));
+    let followed = answer.soa.as_ref().is_some_and(|soa| alias.is_under(&soa.0));
     (answer.records.is_empty() && answer.malformed == 0 && rcode == Rcode::NOERROR && !followed).then_some(alias)
 }
 
@@ -424,7 +478,7 @@ fn concluded(answer: Answer, rcode: Rcode, aliases: Vec<Name>) -> (Lookup, u32) 
     let negative = answer
         .soa
         .as_ref()
-        .map_or(0, |(_, ttl, soa)| (*ttl).min(soa.minimum).min(NEGATIVE_TTL_MAX));
+        .map_or(0, |soa| soa.1.min(soa.2.minimum).min(NEGATIVE_TTL_MAX));
     match rcode {
         // The code is about the end of the aliases (RFC 6604 §3).
         Rcode::NXDOMAIN if answer.records.is_empty() => (Lookup::NxDomain, negative),
@@ -434,13 +488,19 @@ fn concluded(answer: Answer, rcode: Rcode, aliases: Vec<Name>) -> (Lookup, u32) 
                 0 => answer.ttl_min().unwrap_or(0).min(TTL_MAX),
                 _ => FAILURE_TTL,
             };
-            (Lookup::Found(Answer { aliases, ..answer }), ttl)
+            let answer = Answer {
+                records: answer.records,
+                aliases,
+                malformed: answer.malformed,
+                ..Answer::default() // who spoke for the zone is of no use to those who ask
+            };
+            (Lookup::Found(Rc::new(answer)), ttl)
         }
     }
 }
 
 /// Octets that a kept answer takes, about.
-fn weight(key: &Key, lookup: &Lookup) -> usize {
+fn weight(key: &[u8], lookup: &Lookup) -> usize {
     let held = match lookup {
         Lookup::Found(answer) => {
             let texts = |data: &Rdata| match data {
@@ -455,7 +515,7 @@ fn weight(key: &Key, lookup: &Lookup) -> usize {
         }
         _ => 0,
     };
-    size_of::<Known>() + 2 * key.len() + 64 + held
+    size_of::<Known>() + size_of::<Answer>() + key.len() + 64 + held
 }
 
 #[cfg(test)]

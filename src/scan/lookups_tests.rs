@@ -302,21 +302,43 @@ fn a_stop_ends_all_now_and_later() {
 #[test]
 fn what_is_kept_is_bounded_by_its_weight() {
     let mut state = State::default();
-    let lookup = Lookup::Found(Answer {
-        aliases: vec![Name::root(); 8],
-        ..Answer::default()
-    });
+    let lookup = Lookup::Found(
+        Answer {
+            aliases: vec![Name::root(); 8],
+            ..Answer::default()
+        }
+        .into(),
+    );
+    let mut last = None;
     for index in 0..100_000u32 {
-        let key: Key = index.to_be_bytes().into();
-        let known = Known {
+        let known = Rc::new(Known {
+            key: Box::new(index.to_be_bytes()),
             end: RefCell::new(Some((lookup.clone(), Instant::FAR))),
             ..Known::default()
-        };
-        let weight = weight(&key, &lookup);
-        state.keep(key, Rc::new(known), weight);
+        });
+        state.young.insert(Kept(Rc::clone(&known)));
+        state.weigh(weight(&known.key, &lookup));
         assert!(state.weight <= WEIGHT_MAX);
+        last = Some(known);
     }
     assert!(state.young.len() + state.old.len() < 2 * WEIGHT_MAX / (8 * size_of::<Name>()));
-    let last: Key = 99_999u32.to_be_bytes().into();
-    assert!(state.kept(&last, Instant::ZERO).is_some());
+    state.key = 99_999u32.to_be_bytes().into();
+    let kept = state.kept(Instant::ZERO).expect("the last is kept");
+    assert!(Rc::ptr_eq(&kept, &last.expect("there was one")));
+}
+
+/// However much is learnt meanwhile, a question that is under way is not asked twice.
+#[test]
+fn what_is_under_way_is_found_in_any_generation() {
+    let mut state = State::default();
+    let slow = Rc::new(Known {
+        key: Box::new(*b"slow"),
+        ..Known::default()
+    });
+    state.young.insert(Kept(Rc::clone(&slow)));
+    for _ in 0..5 {
+        state.weigh(WEIGHT_MAX);
+        state.key = b"slow".to_vec();
+        assert!(Rc::ptr_eq(&state.kept(Instant::ZERO).expect("under way"), &slow));
+    }
 }

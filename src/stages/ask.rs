@@ -6,6 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use crate::exchange::{Lookup, Resolver};
@@ -35,7 +36,7 @@ pub(super) enum Known<T> {
 }
 
 /// A lookup's end, sorted.
-pub(super) fn known(lookup: Lookup) -> Known<Answer> {
+pub(super) fn known(lookup: Lookup) -> Known<Rc<Answer>> {
     match lookup {
         // A resolver should say NoData for an answer without anything in it; were it not to, it means the same.
         Lookup::Found(answer) if answer.records.is_empty() && answer.malformed == 0 => {

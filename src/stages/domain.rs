@@ -15,7 +15,11 @@ pub fn registrable(name: &Name) -> Option<Name> {
 /// As [`registrable`], but only suffixes that are registries count: suffixes that companies put on the list for their
 /// customers (`compute.amazonaws.com`) are the companies' own names here.
 pub fn registrable_registry(name: &Name) -> Option<Name> {
-    let text = plain(name)?;
+    registry_domain(&plain(name)?)?.parse().ok()
+}
+
+/// The same of a [`plain`] name.
+pub(super) fn registry_domain(text: &str) -> Option<&str> {
     // Each round cuts a label off: at most 127 rounds.
     let mut suffix = psl::suffix(text.as_bytes())?;
     while suffix.typ() == Some(psl::Type::Private) {
@@ -23,16 +27,25 @@ pub fn registrable_registry(name: &Name) -> Option<Name> {
         let at = text.len() - parent.len();
         suffix = psl::suffix(&text.as_bytes()[at..])?;
     }
-    let labels = 1 + suffix.as_bytes().split(|&octet| octet == b'.').count();
-    let all: Vec<&str> = text.split('.').collect();
-    let from = all.len().checked_sub(labels)?;
-    all[from..].join(".").parse().ok()
+    let before = text.len().checked_sub(suffix.as_bytes().len() + 1)?;
+    let at = text[..before].rfind('.').map_or(0, |dot| dot + 1);
+    Some(&text[at..])
 }
 
 /// A name in lower case, if it has only octets that host names have (letters, digits, `-`, `_`).
 pub(super) fn plain(name: &Name) -> Option<String> {
     let fine = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
-    (!name.is_root() && name.labels().flatten().all(fine)).then(|| name.to_lowercase().to_string())
+    if name.is_root() || !name.labels().flatten().all(fine) {
+        return None;
+    }
+    let mut text = String::with_capacity(name.as_wire().len());
+    for label in name.labels() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.extend(label.iter().map(|octet| char::from(octet.to_ascii_lowercase())));
+    }
+    Some(text)
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub struct Exchanger {
 /// Asks who takes mail for `domain`; `target` is the address asked about, if any.
 pub async fn mx(resolver: &dyn Resolver, domain: &Name, target: Option<IpAddr>) -> (Mx, Vec<Finding>) {
     match known(resolver.lookup(domain.clone(), Rtype::MX).await) {
-        Known::Some(answer) => explicit(resolver, domain, target, answer).await,
+        Known::Some(answer) => explicit(resolver, domain, target, &answer).await,
         Known::Nothing { nxdomain: false } => implicit(resolver, domain, target).await,
         Known::Nothing { nxdomain: true } => {
             let finding = Finding::error(STAGE, "mx_no_domain", format!("the domain {domain} does not exist"))
@@ -125,14 +125,14 @@ async fn explicit(
     resolver: &dyn Resolver,
     domain: &Name,
     target: Option<IpAddr>,
-    answer: Answer,
+    answer: &Answer,
 ) -> (Mx, Vec<Finding>) {
     let mut findings = Vec::new();
     if answer.malformed > 0 {
         let text = format!("{} MX records of {domain} could not be read", answer.malformed);
         findings.push(Finding::error(STAGE, "mx_malformed", text).mend("have the zone's MX records written anew"));
     }
-    let mut hosts = exchangers(&answer);
+    let mut hosts = exchangers(answer);
     let mut mx = Mx::new(domain, Way::Explicit);
     mx.count = hosts.len();
     let root = hosts.iter().filter(|(_, host)| host.is_root()).count();

@@ -18,7 +18,6 @@ use serde_json::Value;
 use super::ask::together;
 use super::finding::Finding;
 use super::policies::{Kind, published};
-use super::rdns::Rdns;
 use super::{abuse, asn, dkim, dmarc, mx, rdns, smtp, spf};
 use crate::exchange::Resolver;
 use crate::targets::Target;
@@ -220,8 +219,10 @@ struct Part {
     findings: Vec<Finding>,
 }
 
-type PartFuture<'a> = Pin<Box<dyn Future<Output = Option<Part>> + 'a>>;
+/// Boxed, and made only for what is wanted: a target's future holds no room for stages that are not.
+type PartsFuture<'a> = Pin<Box<dyn Future<Output = Vec<Part>> + 'a>>;
 
+#[derive(Clone, Copy)]
 struct Run<'a> {
     resolver: &'a dyn Resolver,
     greeter: &'a smtp::Greeter,
@@ -230,80 +231,83 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    async fn address(&self, address: IpAddr) -> Vec<Part> {
-        let (named, others) = tokio::join!(self.named(address), async {
-            together([
-                self.part(Stage::Asn, asn::asn(self.resolver, address)),
-                self.part(Stage::Abuse, abuse::abuse(self.resolver, address)),
-            ])
-            .await
-        });
-        named.into_iter().chain(others.into_iter().flatten()).collect()
+    async fn address(self, address: IpAddr) -> Vec<Part> {
+        let others = [
+            self.part(Stage::Asn, || asn::asn(self.resolver, address)),
+            self.part(Stage::Abuse, || abuse::abuse(self.resolver, address)),
+        ];
+        let mut others: Vec<PartsFuture<'a>> = others.into_iter().flatten().collect();
+        let related_wanted = self.options.related && RELATED.iter().any(|stage| self.which.has(*stage));
+        if !self.which.has(Stage::Rdns) && !self.which.has(Stage::Smtp) && !related_wanted {
+            return all(others).await;
+        }
+        if others.is_empty() {
+            return self.named(address, related_wanted).await;
+        }
+        others.push(Box::pin(self.named(address, related_wanted)));
+        all(others).await
     }
 
     /// What needs the address's name: the related domain, and the name that a mail server should greet with.
-    async fn named(&self, address: IpAddr) -> Vec<Part> {
-        let related_wanted = self.options.related && RELATED.iter().any(|stage| self.which.has(*stage));
-        if !self.which.has(Stage::Rdns) && !self.which.has(Stage::Smtp) && !related_wanted {
-            return Vec::new();
-        }
+    async fn named(self, address: IpAddr, related_wanted: bool) -> Vec<Part> {
         let (rdns, findings) = rdns::rdns(self.resolver, address).await;
-        let domain = rdns.related_domain().filter(|_| related_wanted);
-        let related = async {
-            match domain {
-                Some(domain) => self.related(domain, address, rdns.name()).await,
-                None => Vec::new(),
-            }
-        };
-        let (mut parts, greeting) = tokio::join!(related, self.greeting(address, &rdns));
-        parts.extend(greeting);
+        let mut further: Vec<PartsFuture<'_>> = Vec::new();
+        if related_wanted && let Some(domain) = rdns.related_domain() {
+            further.push(Box::pin(self.related(domain, address, rdns.name().cloned())));
+        }
+        let names = || (rdns.unknown.is_none()).then(|| rdns.all_names().cloned().collect::<Vec<Name>>());
+        further.extend(self.part(Stage::Smtp, || {
+            let names = names();
+            async move { self.greeter.smtp(self.resolver, address, names.as_deref()).await }
+        }));
+        let mut parts = all(further).await;
         if self.which.has(Stage::Rdns) {
             parts.push(part(Stage::Rdns, &rdns, findings));
         }
         parts
     }
 
-    async fn related(&self, domain: Name, address: IpAddr, name: Option<&Name>) -> Vec<Part> {
+    async fn related(self, domain: Name, address: IpAddr, name: Option<Name>) -> Vec<Part> {
         let via = domain.to_string();
-        let name = name.unwrap_or(&domain);
-        let mut parts = self.domain(domain.clone(), Some((address, name))).await;
+        let name = name.unwrap_or_else(|| domain.clone());
+        let mut parts = self.domain(domain, Some((address, &name))).await;
         for finding in parts.iter_mut().flat_map(|part| &mut part.findings) {
             finding.via = Some(via.clone());
         }
         parts
     }
 
-    async fn greeting(&self, address: IpAddr, rdns: &Rdns) -> Option<Part> {
-        let names: Option<Vec<Name>> = rdns.unknown.is_none().then(|| rdns.all_names().cloned().collect());
-        self.part(Stage::Smtp, self.greeter.smtp(self.resolver, address, names.as_deref()))
-            .await
-    }
-
     /// The stages of a domain; those that make no sense for a related one only if it is the target itself. A related one
     /// comes with the address, and the name of it, that it is related through.
-    async fn domain(&self, domain: Name, address: Option<(IpAddr, &Name)>) -> Vec<Part> {
-        let (resolver, options) = (self.resolver, self.options);
-        let mut parts = vec![self.part(Stage::Dmarc, dmarc::dmarc(resolver, &domain))];
+    async fn domain(self, domain: Name, address: Option<(IpAddr, &Name)>) -> Vec<Part> {
+        let (resolver, options, domain) = (self.resolver, self.options, &domain);
+        let mut parts: Vec<PartsFuture<'_>> = Vec::new();
+        parts.extend(self.part(Stage::Dmarc, || dmarc::dmarc(resolver, domain)));
         if let Some((address, name)) = address {
-            parts.push(self.part(Stage::Spf, spf::authorisation(resolver, &domain, address, name)));
+            parts.extend(self.part(Stage::Spf, || spf::authorisation(resolver, domain, address, name)));
         } else {
-            let dkim = dkim::dkim(resolver, &domain, &options.dkim_selectors, options.dkim_guess);
-            parts.push(self.part(Stage::Spf, spf::policy(resolver, &domain)));
-            parts.push(self.part(Stage::Dkim, dkim));
-            parts.push(self.part(Stage::MtaSts, published(resolver, &domain, Kind::MtaSts)));
-            parts.push(self.part(Stage::TlsRpt, published(resolver, &domain, Kind::TlsRpt)));
-            parts.push(self.part(Stage::Bimi, published(resolver, &domain, Kind::Bimi)));
+            parts.extend(self.part(Stage::Spf, || spf::policy(resolver, domain)));
+            parts.extend(self.part(Stage::Dkim, || {
+                dkim::dkim(resolver, domain, &options.dkim_selectors, options.dkim_guess)
+            }));
+            for (stage, kind) in [
+                (Stage::MtaSts, Kind::MtaSts),
+                (Stage::TlsRpt, Kind::TlsRpt),
+                (Stage::Bimi, Kind::Bimi),
+            ] {
+                parts.extend(self.part(stage, || published(resolver, domain, kind)));
+            }
         }
-        let (mail, others) = tokio::join!(self.mail(&domain, address.map(|(address, _)| address)), together(parts));
-        mail.into_iter().chain(others.into_iter().flatten()).collect()
+        // What is related is not connected to: nobody asked for that.
+        let greets = self.which.has(Stage::Smtp) && address.is_none();
+        if self.which.has(Stage::Mx) || greets {
+            parts.push(Box::pin(self.mail(domain, address.map(|(address, _)| address), greets)));
+        }
+        all(parts).await
     }
 
-    /// Who takes the domain's mail, and what answers there; for a related domain only the former.
-    async fn mail(&self, domain: &Name, address: Option<IpAddr>) -> Vec<Part> {
-        let greets = self.which.has(Stage::Smtp) && address.is_none();
-        if !self.which.has(Stage::Mx) && !greets {
-            return Vec::new();
-        }
+    /// Who takes the domain's mail, and what answers there.
+    async fn mail(self, domain: &Name, address: Option<IpAddr>, greets: bool) -> Vec<Part> {
         let (mx, findings) = mx::mx(self.resolver, domain, address).await;
         let mut parts = Vec::new();
         if greets {
@@ -316,24 +320,25 @@ impl<'a> Run<'a> {
         parts
     }
 
-    /// A stage's future, or nothing if the stage is not chosen.
-    fn part<'f, T: Serialize>(
-        &self,
+    /// A stage's future, if the stage is chosen.
+    fn part<'f, T: Serialize, F: Future<Output = (T, Vec<Finding>)> + 'f>(
+        self,
         stage: Stage,
-        found: impl Future<Output = (T, Vec<Finding>)> + 'f,
-    ) -> PartFuture<'f>
-    where
-        'a: 'f,
-    {
-        let wanted = self.which.has(stage);
-        Box::pin(async move {
-            if !wanted {
-                return None;
-            }
-            let (record, findings) = found.await;
-            Some(part(stage, &record, findings))
+        ask: impl FnOnce() -> F,
+    ) -> Option<PartsFuture<'f>> {
+        self.which.has(stage).then(|| -> PartsFuture<'f> {
+            let found = ask();
+            Box::pin(async move {
+                let (record, findings) = found.await;
+                vec![part(stage, &record, findings)]
+            })
         })
     }
+}
+
+/// Waits for all of them at once.
+async fn all(parts: Vec<PartsFuture<'_>>) -> Vec<Part> {
+    together(parts).await.into_iter().flatten().collect()
 }
 
 /// The stages that look into the domain of an address's name.

@@ -123,7 +123,7 @@ impl World {
             if let Some(answer) = self.records.get(&key) {
                 let mut answer = answer.clone();
                 answer.aliases = aliases;
-                return Lookup::Found(answer);
+                return Lookup::Found(answer.into());
             }
             let Some(alias) = self.records.get(&(key.0.clone(), Rtype::CNAME)) else {
                 let exists = self.names.iter().any(|name| name.is_under(&key.0));
@@ -216,13 +216,16 @@ impl Resolver for Chaos {
                     ttl: 0,
                     data: self.data(rtype),
                 });
-                Lookup::Found(Answer {
-                    records: records.collect(),
-                    aliases: if kind == 5 { vec![self.name()] } else { Vec::new() },
-                    soa: None,
-                    servers: None,
-                    malformed: u16::from(kind == 6),
-                })
+                Lookup::Found(
+                    Answer {
+                        records: records.collect(),
+                        aliases: if kind == 5 { vec![self.name()] } else { Vec::new() },
+                        soa: None,
+                        servers: None,
+                        malformed: u16::from(kind == 6),
+                    }
+                    .into(),
+                )
             }
         };
         Box::pin(std::future::ready(lookup))

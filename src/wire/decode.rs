@@ -33,11 +33,11 @@ pub enum DecodeError {
 /// If there is nothing that could be read as records, or the CNAMEs loop. A bad record is no error: see
 /// [`Answer::malformed`].
 pub fn decode(message: &[u8], name: &Name, rtype: Rtype) -> Result<Answer, DecodeError> {
-    let sections = read_sections(message)?;
+    let sections = read_sections(message, rtype)?;
     let mut answer = Answer {
         malformed: sections.malformed,
-        soa: sections.soa,
-        servers: sections.servers,
+        soa: sections.soa.map(Box::new),
+        servers: sections.servers.map(Box::new),
         ..Answer::default()
     };
     let mut owner = name.clone();
@@ -71,7 +71,7 @@ struct Sections {
     malformed: u16,
 }
 
-fn read_sections(message: &[u8]) -> Result<Sections, DecodeError> {
+fn read_sections(message: &[u8], rtype: Rtype) -> Result<Sections, DecodeError> {
     let header = message.get(..12).ok_or(DecodeError::Cut)?;
     let count = |at: usize| usize::from(u16::from_be_bytes([header[at], header[at + 1]]));
     let (questions, answers, authority) = (count(4), count(6), count(8));
@@ -91,6 +91,10 @@ fn read_sections(message: &[u8]) -> Result<Sections, DecodeError> {
             sections.malformed = sections.malformed.saturating_add(1);
             break;
         };
+        // What the authority adds to an answer is of no use: it says why there is none, or who else to ask.
+        if index == answers && sections.answers.iter().any(|record| record.data.rtype() == rtype) {
+            break;
+        }
         match read_record(&message[..end], at) {
             Some(record) if index < answers => sections.answers.push(record),
             Some(Record {
@@ -261,7 +265,7 @@ mod tests {
         data.extend_from_slice(&[0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 30]);
         let soa = record(b"\x04test\x00", 6, &data);
         let answer = decode(&reply(&[(1, &soa)]), &name("a.test"), Rtype::A).expect("readable");
-        let (owner, ttl, soa) = answer.soa.expect("an SOA");
+        let (owner, ttl, soa) = *answer.soa.expect("an SOA");
         assert_eq!((owner, ttl, soa.serial, soa.minimum), (name("test"), 60, 7, 30));
     }
 

@@ -328,6 +328,12 @@ impl fmt::Display for Name {
             if index > 0 {
                 f.write_char('.')?;
             }
+            // Nearly all labels are plain, and are written at once.
+            let plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+            if label.iter().all(plain) {
+                f.write_str(std::str::from_utf8(label).map_err(|_| fmt::Error)?)?;
+                continue;
+            }
             for &octet in label {
                 match octet {
                     b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => write!(f, "\\{}", char::from(octet))?,

@@ -165,10 +165,10 @@ pub struct Answer {
     /// or is the one to ask next if there are none.
     pub aliases: Vec<Name>,
     /// The SOA of the authority section with its owner and TTL: which zone said that there is nothing (RFC 2308 §2).
-    pub soa: Option<(Name, u32, Soa)>,
+    pub soa: Option<Box<(Name, u32, Soa)>>,
     /// The name servers in the authority section, with their owner: where there is neither an answer nor AA, a referral to
     /// the zone of that name (RFC 1034 §4.3.2). The first 13 of the first owner.
-    pub servers: Option<(Name, Vec<Name>)>,
+    pub servers: Option<Box<(Name, Vec<Name>)>>,
     /// Records that could not be read and were left out.
     pub malformed: u16,
 }

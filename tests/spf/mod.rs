@@ -84,10 +84,13 @@ impl ZoneResolver {
                         ttl: 60,
                         data,
                     };
-                    return Lookup::Found(Answer {
-                        records: data.into_iter().map(record).collect(),
-                        ..Answer::default()
-                    });
+                    return Lookup::Found(
+                        Answer {
+                            records: data.into_iter().map(record).collect(),
+                            ..Answer::default()
+                        }
+                        .into(),
+                    );
                 }
             }
         }

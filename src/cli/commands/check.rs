@@ -2,7 +2,7 @@
 //! name, the domain whose mail it sends), then all of that is scanned, and the dossiers make one letter.
 //!
 //! A name with MX records is a domain: its exchangers' addresses are looked at. One without is a host: its own addresses,
-//! and the domain that it belongs to. An address is looked at with the domain of its PTR name. Exit status as scan.
+//! and the domain that it belongs to; one without addresses is a domain that may send and cannot receive. An address is looked at with the domain of its PTR name. Exit status as scan.
 
 use std::io::{self, IsTerminal, Write};
 use std::net::IpAddr;
@@ -205,12 +205,13 @@ async fn survey_name(resolver: &dyn Resolver, domain: &Domain) -> Survey {
     let (found, findings) = mx::mx(resolver, &name, None).await;
     let addresses: Vec<IpAddr> = found.addresses().collect();
     match found.way {
-        mx::Way::Explicit | mx::Way::Null => Survey::new(Kind::Domain, addresses, None, Some(name)),
+        // A name with neither exchangers nor addresses may still send mail: it is a domain, with policies of its own.
+        mx::Way::Explicit | mx::Way::Null | mx::Way::None => Survey::new(Kind::Domain, addresses, None, Some(name)),
         mx::Way::Implicit => {
             let parent = registrable(&name).unwrap_or_else(|| name.clone());
             Survey::new(Kind::Host, addresses, Some(name), Some(parent))
         }
-        mx::Way::None | mx::Way::Unknown => Survey {
+        mx::Way::Unknown => Survey {
             findings: findings
                 .into_iter()
                 .filter(|finding| finding.severity > Severity::Info)

@@ -3,6 +3,7 @@
 //! A provider that names a million addresses by rule leaves the address in the name. Where the address is known, it is
 //! looked for exactly; a name can also look as if it carried some address (a stale one, or the asker has none).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Numbers of one name that are looked at; a name of 255 octets has at most 127.
@@ -32,7 +33,10 @@ pub(super) enum Share {
 /// The address in a name without its domain, in lower case.
 pub(super) fn embedded(host: &str, address: IpAddr) -> Option<Embedded> {
     match address {
-        IpAddr::V4(v4) => in_decimal(host, v4).max_by_share(in_hex(host, v4)),
+        IpAddr::V4(v4) => match in_decimal(host, v4) {
+            Some(found) if found.share == Share::Whole => Some(found),
+            found => found.max_by_share(in_hex(host, v4)),
+        },
         IpAddr::V6(v6) => in_nibbles(host, v6),
     }
 }
@@ -113,8 +117,10 @@ fn in_decimal(host: &str, address: Ipv4Addr) -> Option<Embedded> {
 
 /// Whether the window holds these octets in any order: `154.red-110-127-38` is 110.127.38.154.
 fn same_octets(window: &[Option<u8>], octets: &[u8; 4]) -> bool {
-    let mut have: Vec<u8> = window.iter().flatten().copied().collect();
-    let mut want = *octets;
+    let &[Some(a), Some(b), Some(c), Some(d)] = window else {
+        return false;
+    };
+    let (mut have, mut want) = ([a, b, c, d], *octets);
     have.sort_unstable();
     want.sort_unstable();
     have == want
@@ -126,9 +132,9 @@ fn in_order(window: &[Option<u8>], octets: &[u8]) -> bool {
 
 /// Parts of an address written without separators, zero-padded or not, forwards and backwards.
 struct Glued {
-    whole: Vec<String>,
-    most: Vec<String>,
-    two: Vec<String>,
+    whole: Vec<Digits>,
+    most: Vec<Digits>,
+    two: Vec<Digits>,
 }
 
 impl Glued {
@@ -142,49 +148,91 @@ impl Glued {
         whole.extend(
             [plain(&octets), plain(&[d, c, b, a])]
                 .into_iter()
-                .filter(|text| text.len() >= Self::WHOLE_DIGITS_MIN),
+                .filter(|text| text.as_str().len() >= Self::WHOLE_DIGITS_MIN),
         );
         // The address as one number; below this it would be a small number that anything may hold.
-        whole.extend(Some(u32::from_be_bytes(octets).to_string()).filter(|text| text.len() >= 9));
+        let number = u32::from_be_bytes(octets);
+        whole.extend((number >= 100_000_000).then(|| Digits::of(format_args!("{number}"))));
         let most = vec![padded(&[b, c, d]), padded(&[a, b, c]), padded(&[d, c, b])];
         let mut two = vec![padded(&[c, d]), padded(&[d, c])];
         two.extend(
             [plain(&[c, d]), plain(&[d, c])]
                 .into_iter()
-                .filter(|text| text.len() >= Self::TWO_DIGITS_MIN),
+                .filter(|text| text.as_str().len() >= Self::TWO_DIGITS_MIN),
         );
         Glued { whole, most, two }
     }
 }
 
-fn padded(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:03}")).collect()
+fn padded(octets: &[u8]) -> Digits {
+    octets.iter().fold(Digits::default(), |digits, octet| {
+        digits.and(format_args!("{octet:03}"))
+    })
 }
 
-fn plain(octets: &[u8]) -> String {
-    octets.iter().map(u8::to_string).collect()
+fn plain(octets: &[u8]) -> Digits {
+    octets
+        .iter()
+        .fold(Digits::default(), |digits, octet| digits.and(format_args!("{octet}")))
+}
+
+fn hex(octets: &[u8]) -> Digits {
+    octets.iter().fold(Digits::default(), |digits, octet| {
+        digits.and(format_args!("{octet:02x}"))
+    })
+}
+
+/// A short text beside no heap: every address of a network comes by here. Four octets have twelve digits at most.
+#[derive(Debug, Clone, Copy, Default)]
+struct Digits {
+    len: u8,
+    octets: [u8; 12],
+}
+
+impl Digits {
+    fn of(text: fmt::Arguments<'_>) -> Digits {
+        Digits::default().and(text)
+    }
+
+    fn and(mut self, text: fmt::Arguments<'_>) -> Digits {
+        fmt::Write::write_fmt(&mut self, text).expect("twelve digits at most");
+        self
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.octets[..usize::from(self.len)]).expect("digits are ASCII")
+    }
+}
+
+impl fmt::Write for Digits {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let at = usize::from(self.len);
+        let place = self.octets.get_mut(at..at + text.len()).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.len += text.len() as u8; // there was room
+        Ok(())
+    }
 }
 
 fn in_hex(host: &str, address: Ipv4Addr) -> Option<Embedded> {
     let [a, b, c, d] = address.octets();
-    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
     let found = |share, form| Some(Embedded { share, form });
-    let dense: Vec<String> = host.split('.').map(|label| label.replace(['-', '_'], "")).collect();
-    let holds = |part: &str| dense.iter().any(|label| label.contains(part));
-    if holds(&hex(&[a, b, c, d])) || holds(&hex(&[d, c, b, a])) {
+    let dense = host.replace(['-', '_'], ""); // dots stay: no number goes from one label to the next
+    let holds = |part: Digits| dense.contains(part.as_str());
+    if holds(hex(&[a, b, c, d])) || holds(hex(&[d, c, b, a])) {
         return found(Share::Whole, "the address in hexadecimal");
     }
     // Six digits can be chance only once in sixteen million; they must not all be decimal, or a plain number fits.
-    let lettered = |text: &str| text.bytes().any(|digit| digit.is_ascii_alphabetic());
+    let lettered = |text: Digits| text.as_str().bytes().any(|digit| digit.is_ascii_alphabetic());
     let three = [hex(&[b, c, d]), hex(&[a, b, c])];
-    if three.iter().any(|part| lettered(part) && holds(part)) {
+    if three.iter().any(|part| lettered(*part) && holds(*part)) {
         return found(Share::Most, "three octets of the address in hexadecimal");
     }
     let last = hex(&[c, d]);
-    if lettered(&last)
+    if lettered(last)
         && host
             .split(|character: char| !character.is_ascii_alphanumeric())
-            .any(|token| token == last)
+            .any(|token| token == last.as_str())
     {
         return found(Share::Two, "the last two octets of the address in hexadecimal");
     }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::embedded::{Embedded, Share, embedded, looks_numbered};
 use super::words::{Hint, SENDERS, hint, words};
-use crate::stages::domain::{plain, registrable_registry};
+use crate::stages::domain::{plain, registry_domain};
 use crate::wire::Name;
 
 /// What kind of name it is.
@@ -39,21 +39,24 @@ impl Class {
 pub struct Verdict {
     /// What kind of name it is.
     pub class: Class,
+    /// Whether it is generic or dynamic, so that mail filters may take the host for a home line.
+    pub suspect: bool,
     /// The rule that fired, in words: `word "adsl" with a number`.
     pub rule: String,
 }
 
 /// Judges the name of an address; without the address, its traces in the name are only guessed at.
 pub fn classify(name: &Name, address: Option<IpAddr>) -> Verdict {
-    let verdict = |class, rule: &str| Verdict {
+    let verdict = |class: Class, rule: &str| Verdict {
         class,
+        suspect: class.suspect(),
         rule: rule.to_owned(),
     };
     let Some(host) = plain(name) else {
         return verdict(Class::Named, "octets that no host name has");
     };
-    let domain = registrable_registry(name).map(|domain| domain.to_string());
-    let part = match &domain {
+    let domain = registry_domain(&host);
+    let part = match domain {
         Some(domain) => host[..host.len() - domain.len()].trim_end_matches('.'),
         None => host.as_str(),
     };
@@ -64,11 +67,15 @@ pub fn classify(name: &Name, address: Option<IpAddr>) -> Verdict {
         };
     }
     let clues = Clues::of(part, address);
-    let (class, rule) = clues.against(domain.as_deref()).or_else(|| clues.for_it()).unwrap_or((
+    let (class, rule) = clues.against(domain).or_else(|| clues.for_it()).unwrap_or((
         Class::Named,
         "no trace of the address and no word of an access line".to_owned(),
     ));
-    Verdict { class, rule }
+    Verdict {
+        class,
+        suspect: class.suspect(),
+        rule,
+    }
 }
 
 /// What the part of a name before its domain tells.
@@ -87,7 +94,8 @@ type Ruling = Option<(Class, String)>;
 impl<'a> Clues<'a> {
     fn of(part: &'a str, address: Option<IpAddr>) -> Clues<'a> {
         let exact = address.and_then(|address| embedded(part, address));
-        let guessed = looks_numbered(part);
+        let whole = exact.is_some_and(|exact| exact.share == Share::Whole);
+        let guessed = (!whole).then(|| looks_numbered(part)).flatten();
         let trace = match (exact, guessed) {
             (Some(exact), Some(guessed)) if guessed.share > exact.share => Some(guessed),
             (exact, guessed) => exact.or(guessed),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::generic::{Class, Verdict, classify};
 use crate::exchange::Resolver;
 use crate::stages::ask::{Known, addresses, known, together};
-use crate::stages::domain::registrable;
+use crate::stages::domain::{plain, registrable};
 use crate::stages::finding::Finding;
 use crate::wire::{Name, Rdata, Rtype};
 
@@ -234,10 +234,13 @@ fn not_confirmed(rdns: &Rdns, address: IpAddr) -> Option<Finding> {
             Finding::error(
                 STAGE,
                 "rdns_not_confirmed",
-                format!("{} does not lead back to {address}", names()),
+                match rdns.names.len() {
+                    1 => format!("{} does not lead back to {address}", names()),
+                    _ => format!("none of {} leads back to {address}", names()),
+                },
             )
             .mend(format!(
-                "give that name an address record with {address}, or set the PTR record to a name that has one"
+                "give the name an address record with {address}, or set the PTR record to a name that has one"
             )),
         ),
         Iprev::Temperror if !rdns.names.is_empty() => Some(Finding::warning(
@@ -264,6 +267,11 @@ fn about_name(name: &PtrName, address: IpAddr) -> Option<Finding> {
             )
             .mend("set the PTR record to a fully qualified name"),
         );
+    }
+    if plain(&name.wire).is_none() {
+        let text = format!("the PTR name \"{}\" has octets that no host name has", name.name);
+        let mend = "set the PTR record to a host name: letters, digits and hyphens (RFC 1123 §2.1)";
+        return Some(Finding::warning(STAGE, "rdns_not_a_host", text).mend(mend));
     }
     let (code, kind) = match name.verdict.class {
         Class::Dynamic => ("rdns_dynamic", "looks like that of a line with changing addresses"),
@@ -380,6 +388,7 @@ mod tests {
         let world = World::new().ptr("192.0.2.7", "\\027[31m\\255.example.net");
         let (found, findings) = run(&world).await;
         assert_eq!(found.names[0].name, "\\027[31m\\255.example.net");
+        assert_eq!(codes(&findings), ["rdns_not_confirmed", "rdns_not_a_host"]);
         assert!(findings.iter().all(|finding| !finding.text.contains('\x1b')));
     }
 }

@@ -34,8 +34,8 @@ pub(super) async fn find(resolver: &dyn Resolver, name: Name, rtype: Rtype) -> F
     let what = format!("{rtype} of {name}");
     match resolver.lookup(name, rtype).await {
         Lookup::Found(answer) => {
-            let data = answer.records.into_iter().map(|record| record.data);
-            let data: Vec<Rdata> = data.filter(|data| data.rtype() == rtype).collect();
+            let data = answer.records.iter().map(|record| &record.data);
+            let data: Vec<Rdata> = data.filter(|data| data.rtype() == rtype).cloned().collect();
             match data.is_empty() {
                 // Records that could not be read are a broken answer, not an empty one.
                 true if answer.malformed > 0 => Found::Failed(format!("{what}: malformed answer")),

@@ -12,8 +12,8 @@ pub(super) const LOOKUPS_MAX: u8 = 10;
 pub(super) const VOIDS_MAX: u8 = 2;
 
 /// Queries of one check: ten terms with ten hosts each and their own query, eleven records, eleven for the client's names
-/// (looked up once), one explanation are 134. The bounds above keep below it; this one holds should they fail.
-const QUERIES_MAX: u16 = 150;
+/// (looked up once), one explanation are 134. The bounds above keep to it; this one holds should they fail.
+const QUERIES_MAX: u16 = 134;
 
 /// What one check has used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
