@@ -198,14 +198,16 @@ impl<N: Network> Worker<'_, N> {
                 return 0;
             }
         };
-        if names.count() > 1 {
+        let count = names.count();
+        if count > 1 {
             let half = Half {
-                left: names.count() as u8, // two
+                left: count as u8, // two
                 best: None,
             };
             tile.halves.insert((lane.column, usize::from(offset)), half);
         }
-        for (name, asked) in names.iter().enumerate() {
+        let (first, second) = names.into_parts();
+        for (name, asked) in std::iter::once(first).chain(second).enumerate() {
             let purpose = Purpose::Pair {
                 lane: index,
                 tile: number,
@@ -214,9 +216,9 @@ impl<N: Network> Worker<'_, N> {
             };
             let ask = Ask {
                 ticket: purpose.ticket(),
-                name: asked.clone(),
+                route: self.way_to(index, &asked),
+                name: asked,
                 rtype: Rtype::A,
-                route: self.way_to(index, asked),
                 probe: false,
             };
             let lane = &mut self.lanes[usize::from(index.0)];
@@ -224,7 +226,7 @@ impl<N: Network> Worker<'_, N> {
             lane.asked += 1;
             self.engine.submit(now, ask).expect("there was room for it");
         }
-        names.count()
+        count
     }
 }
 

@@ -378,6 +378,7 @@ impl<'a, N: Network> Worker<'a, N> {
         let (done, listed) = (&mut self.done_targets, &mut self.listed_targets);
         let ordered = receiver.wants_input_order();
         let mut pruned = Vec::new();
+        let mut spare = Vec::new();
         for number in self.window.first()..self.window.end() {
             let open = self.window.get(number).expect("between first and end");
             if open.done || !open.tile.is_complete() || waits && !open.kept || !self.explainer.is_explained(number) {
@@ -394,13 +395,14 @@ impl<'a, N: Network> Worker<'a, N> {
             }
             for offset in 0..open.chunk.len() {
                 let explained = self.explainer.explained(open, offset, !ordered);
-                let dossier = dossier(plan, open, offset, explained);
+                let dossier = dossier(plan, open, offset, explained, spare);
                 *done += 1;
                 *listed += u64::from(count(counts, &dossier));
                 if !open.kept {
                     self.journal.add(&dossier);
                 }
                 receiver.take(&dossier, Order::AsClosed)?;
+                spare = dossier.observations;
             }
             if !open.kept {
                 self.journal.close(now, open.number);
@@ -415,7 +417,9 @@ impl<'a, N: Network> Worker<'a, N> {
             if ordered {
                 for offset in 0..closed.chunk.len() {
                     let explained = self.explainer.explained(&closed, offset, true);
-                    receiver.take(&dossier(plan, &closed, offset, explained), Order::Input)?;
+                    let dossier = dossier(plan, &closed, offset, explained, spare);
+                    receiver.take(&dossier, Order::Input)?;
+                    spare = dossier.observations;
                 }
             }
             self.explainer.forget(number);
@@ -636,20 +640,27 @@ pub(super) fn restore(tile: &mut Tile, recalled: &[Dossier]) {
     }
 }
 
-/// Makes the dossier of a target of a complete tile.
-fn dossier(plan: &Plan<'_>, open: &OpenTile<'_>, offset: usize, (stages, findings): Explained) -> Dossier {
+/// Makes the dossier of a target of a complete tile, in the room that an earlier one's observations had.
+fn dossier(
+    plan: &Plan<'_>,
+    open: &OpenTile<'_>,
+    offset: usize,
+    (stages, findings): Explained,
+    mut observations: Vec<Observed>,
+) -> Dossier {
     let target = open.target(offset);
-    let observations = plan.columns.iter().enumerate().map(|(column, list)| {
+    observations.clear();
+    observations.extend(plan.columns.iter().enumerate().map(|(column, list)| {
         let (observation, how) = open.tile.observation(column, offset);
         Observed {
             list: list.list,
             observation,
             how,
         }
-    });
+    }));
     Dossier {
         special_use: special_use(&target),
-        observations: observations.collect(),
+        observations,
         target,
         stages,
         findings,

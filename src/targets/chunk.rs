@@ -31,6 +31,7 @@ impl<'a> Chunk<'a> {
 
     /// The target at a place in the chunk, from 0; none behind the last. Walks the chunk's runs: a block has one,
     /// scattered addresses have as many as targets.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<Target> {
         if index >= self.len() {
             return None;

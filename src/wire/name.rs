@@ -17,7 +17,6 @@ pub const NAME_OCTETS_MAX: usize = 255;
 const LABEL_OCTETS_MAX: usize = 63;
 
 /// A domain name, fully qualified.
-#[derive(Clone)]
 pub struct Name {
     /// Octets used, the root's zero octet included: never 0.
     len: u8,
@@ -42,6 +41,22 @@ pub enum NameError {
     /// No name at all.
     #[error("empty name")]
     Empty,
+}
+
+impl Clone for Name {
+    fn clone(&self) -> Name {
+        Name {
+            len: self.len,
+            octets: self.octets,
+        }
+    }
+
+    /// Copies the octets in use only: a tenth of all, for most names.
+    fn clone_from(&mut self, source: &Name) {
+        let name = source.as_wire();
+        self.octets[..name.len()].copy_from_slice(name);
+        self.len = source.len;
+    }
 }
 
 impl Name {
@@ -106,13 +121,10 @@ impl Name {
         let mut name = Name::root();
         let mut at = 0;
         for octet in address.octets().into_iter().rev() {
-            let digits = decimal(octet);
-            let digits = digits.as_slice();
-            name.octets[at] = digits.len() as u8; // 1 to 3
-            name.octets[at + 1..at + 1 + digits.len()].copy_from_slice(digits);
-            at += 1 + digits.len();
+            let label = DECIMAL[usize::from(octet)];
+            name.octets[at..at + 4].copy_from_slice(&label); // what is behind the label is overwritten, with zero at last
+            at += 1 + usize::from(label[0]);
         }
-        name.octets[at] = 0;
         name.len = (at + 1) as u8; // at most 17
         name
     }
@@ -220,34 +232,25 @@ impl Name {
     }
 }
 
-/// The digits of an octet, without allocating.
-fn decimal(octet: u8) -> Digits {
-    let mut digits = Digits { octets: [0; 3], len: 0 };
-    if octet >= 100 {
-        digits.push(octet / 100);
+/// The label of each octet in decimal: its length, its digits, and zeros behind.
+const DECIMAL: [[u8; 4]; 256] = {
+    let mut labels = [[0; 4]; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let digits = [
+            b'0' + (octet / 100) as u8,
+            b'0' + (octet / 10 % 10) as u8,
+            b'0' + (octet % 10) as u8,
+        ];
+        labels[octet] = match octet {
+            0..10 => [1, digits[2], 0, 0],
+            10..100 => [2, digits[1], digits[2], 0],
+            _ => [3, digits[0], digits[1], digits[2]],
+        };
+        octet += 1;
     }
-    if octet >= 10 {
-        digits.push(octet / 10 % 10);
-    }
-    digits.push(octet % 10);
-    digits
-}
-
-struct Digits {
-    octets: [u8; 3],
-    len: usize,
-}
-
-impl Digits {
-    fn push(&mut self, digit: u8) {
-        self.octets[self.len] = b'0' + digit;
-        self.len += 1;
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        &self.octets[..self.len]
-    }
-}
+    labels
+};
 
 /// The labels of a name, leftmost first.
 #[derive(Debug, Clone)]
@@ -397,7 +400,11 @@ mod tests {
     #[test]
     fn every_octet_has_its_digits() {
         for octet in 0..=255u8 {
-            assert_eq!(decimal(octet).as_slice(), octet.to_string().as_bytes());
+            let label = DECIMAL[usize::from(octet)];
+            let digits = octet.to_string();
+            assert_eq!(usize::from(label[0]), digits.len());
+            assert_eq!(&label[1..1 + digits.len()], digits.as_bytes());
+            assert!(label[1 + digits.len()..].iter().all(|octet| *octet == 0));
         }
     }
 
