@@ -53,6 +53,11 @@ impl Transmit {
         &self.octets[..usize::from(self.len)]
     }
 
+    /// The message's ID: of a cell that holds one.
+    pub fn id(&self) -> u16 {
+        u16::from_be_bytes([self.octets[0], self.octets[1]])
+    }
+
     /// Lets `write` fill the cell; it returns how many octets it wrote.
     pub fn fill(&mut self, write: impl FnOnce(&mut [u8; QUERY_OCTETS_MAX]) -> usize) {
         let len = write(&mut self.octets);

@@ -83,6 +83,19 @@ fn a_very_bad_network_does_not_stop_the_run() {
 }
 
 #[test]
+fn a_packet_that_our_own_machine_has_no_room_for_is_no_packet_lost() {
+    each_seed(5, |seed| {
+        let mut setup = Setup::one(Server::good(1));
+        setup.refused = 0.3;
+        let world = World::run(setup, seed);
+        assert_eq!(world.ended, answered(200));
+        let counters = world.engine.counters();
+        assert!(counters.refused > 30, "{counters:?}");
+        assert_eq!((counters.sent, counters.retried, counters.lost), (200, 0, 0));
+    });
+}
+
+#[test]
 fn cut_replies_are_fetched_over_tcp_where_there_is_tcp() {
     for (tcp, expected) in [
         (Tcp::Answers, answered(200)),

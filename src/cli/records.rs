@@ -120,6 +120,13 @@ pub(crate) fn talk(catalogue: &Catalogue, report: &RunReport) {
             "{mismatches} replies did not fit what was asked and were dropped: somebody may be forging answers"
         ));
     }
+    if counters.overflowed > 0 {
+        say(format!(
+            "{} replies came faster than they were taken and were dropped by this machine: their queries were sent again, \
+             with fewer in flight; a larger net.core.rmem_max has room for more",
+            counters.overflowed
+        ));
+    }
     if report.unreached > 0 {
         say(format!("stopped before {} targets were reached", report.unreached));
     }

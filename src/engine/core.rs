@@ -360,6 +360,14 @@ impl Engine {
         counters.retried += u64::from(again);
     }
 
+    /// Takes such a count back: the packet was not sent.
+    pub(super) fn uncount_packet(&mut self, route: Route, again: bool) {
+        let trunk = self.route(route).counted_as;
+        let counters = &mut self.route(trunk).counters;
+        counters.packets -= 1;
+        counters.retried -= u64::from(again);
+    }
+
     /// Whether every way to the route's zone has been given up.
     pub fn is_dead(&self, route: Route) -> bool {
         let mut paths = self.routes[usize::from(route.0)].paths.iter();

@@ -15,6 +15,10 @@ pub struct Counters {
     pub replies: u64,
     /// Tries given up as lost.
     pub lost: u64,
+    /// Packets that our own machine had no room for: not sent, and not counted as sent.
+    pub refused: u64,
+    /// Datagrams that came and were dropped because our own buffer was full.
+    pub overflowed: u64,
     /// Datagrams that fit no exchange: an unknown ID, late, a second copy.
     pub unmatched: u64,
     /// Datagrams whose ID is in use, but that come from another address: forged, or a server with two faces.

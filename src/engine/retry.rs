@@ -1,6 +1,7 @@
 //! What becomes of an exchange whose try came to nothing: asked again, elsewhere if there is an elsewhere, or ended.
 
 use crate::clock::{Instant, Span};
+use crate::datagram::Port;
 use crate::exchange::{End, Unsent};
 
 use super::breaker::Tripped;
@@ -40,6 +41,39 @@ impl Engine {
             self.flush(now, path_index);
         }
         self.wake(path_index);
+    }
+
+    /// Takes back a packet that our own machine had no room for. It was never sent, which says nothing about its path: it is
+    /// the next in line again.
+    pub fn refused(&mut self, port: Port, id: u16) {
+        let Some(index) = self.ids.holder(port, id) else {
+            return;
+        };
+        self.counters.refused += 1;
+        self.counters.sent -= 1;
+        self.take_from_flight(index);
+        let slot = &mut self.slots[index];
+        slot.tries -= 1; // of this packet
+        let (path_index, route, again) = (slot.path, slot.route, slot.tries > 0);
+        self.counters.retried -= u64::from(again);
+        self.uncount_packet(route, again);
+        let trial = std::mem::take(&mut self.slots[index].trial);
+        let path = &mut self.paths[usize::from(path_index.0)];
+        path.window.released();
+        if trial {
+            path.breaker.forgotten();
+        }
+        self.enqueue(index, path_index, true);
+    }
+
+    /// Our own buffer of a port was full, and so many datagrams were dropped: who answers there is asked for less at a time.
+    pub fn overflowed(&mut self, now: Instant, port: Port, dropped: u32) {
+        self.counters.overflowed += u64::from(dropped);
+        for path in &mut self.paths {
+            if self.servers[usize::from(path.upstream.0)].ports.contains(&port) {
+                path.window.overflowed(now, path.rtt.estimate());
+            }
+        }
     }
 
     /// Asks again, elsewhere if there is an elsewhere, or ends the exchange.

@@ -141,6 +141,16 @@ impl Window {
         }
     }
 
+    /// Replies were dropped on our side, because more came than were taken: less at a time, once a round trip. Those that
+    /// are missed later on are of the same congestion.
+    pub(super) fn overflowed(&mut self, now: Instant, rtt: Span) {
+        let judged = self.decreased.is_some_and(|decreased| now.since(decreased) <= rtt);
+        if self.in_flight > 0 && !judged {
+            self.decrease();
+            self.decreased = Some(now);
+        }
+    }
+
     /// Starts again from the beginning, as after a silence: that was no congestion.
     pub(super) fn restart(&mut self) {
         self.threshold = (self.max / 2.0).max(2.0);

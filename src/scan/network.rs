@@ -22,8 +22,18 @@ pub trait Network {
     /// If no socket is to be had.
     fn open_port(&mut self, like: SocketAddr, connect: bool) -> io::Result<Port>;
 
-    /// Sends a batch. What cannot be sent is lost.
+    /// Sends a batch. What cannot be sent is lost, but for what [`poll_refused`](Network::poll_refused) tells.
     fn send(&mut self, batch: &Batch);
+
+    /// The next packet, by port and ID, that our own machine had no room for: it has not been sent.
+    fn poll_refused(&mut self) -> Option<(Port, u16)> {
+        None
+    }
+
+    /// The next port where so many datagrams were dropped because we did not take them in time.
+    fn poll_overflowed(&mut self) -> Option<(Port, u32)> {
+        None
+    }
 
     /// Hands over the datagrams that have come.
     fn receive(&mut self, deliver: &mut dyn FnMut(Received<'_>)) -> usize;
@@ -81,6 +91,14 @@ impl Network for RealNetwork {
 
     fn send(&mut self, batch: &Batch) {
         self.udp.send(batch.as_slice());
+    }
+
+    fn poll_refused(&mut self) -> Option<(Port, u16)> {
+        self.udp.poll_refused()
+    }
+
+    fn poll_overflowed(&mut self) -> Option<(Port, u32)> {
+        self.udp.poll_overflowed()
     }
 
     fn receive(&mut self, deliver: &mut dyn FnMut(Received<'_>)) -> usize {

@@ -9,6 +9,9 @@ use super::network::Network;
 /// Takes what has come, and what time-outs bring; the outcomes wait at the engine. Returns the packets.
 pub(super) fn receive(engine: &mut Engine, network: &mut impl Network, now: Instant) -> usize {
     let received = network.receive(&mut |datagram| engine.receive(now, datagram));
+    while let Some((port, dropped)) = network.poll_overflowed() {
+        engine.overflowed(now, port, dropped);
+    }
     while let Some((key, result)) = network.poll_tcp() {
         let result = result.as_deref().map_err(|failure| *failure);
         engine.receive_tcp(now, key, result);
@@ -28,7 +31,13 @@ pub(super) fn transmit(engine: &mut Engine, network: &mut impl Network, now: Ins
         }
         sent += batch.as_slice().len();
         network.send(batch);
-        if !batch.is_full() {
+        let mut refused = false;
+        while let Some((port, id)) = network.poll_refused() {
+            engine.refused(port, id);
+            refused = true;
+        }
+        // Where there is no room now there may be in the next turn.
+        if refused || !batch.is_full() {
             break;
         }
     }

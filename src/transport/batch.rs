@@ -21,10 +21,12 @@ use super::train::train_len;
 /// falling on the same lines of the processor's cache; pages that nothing comes to are never touched.
 const TRAIN_CELL_OCTETS: usize = 65_536 + 64;
 
-/// Room for one control message in either direction; aligned as its header wants.
+/// Room for one control message out, or two in: 24 octets each; aligned as their headers want.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-struct Control([u8; 32]);
+struct Control([u8; CONTROL_OCTETS]);
+
+const CONTROL_OCTETS: usize = 48;
 
 /// Datagrams of one socket that are to be sent.
 pub(super) struct Run<'a> {
@@ -44,6 +46,9 @@ pub(super) struct Outgoing {
     vectors: Box<[libc::iovec]>,
     addresses: Box<[libc::sockaddr_storage]>,
     controls: Box<[Control]>,
+    /// Errors that come in place of the next calls.
+    #[cfg(test)]
+    pub(super) refusals: std::collections::VecDeque<i32>,
 }
 
 /// Header structures for receiving, and room for [`BATCH`] messages. The headers point to the other parts from the start:
@@ -67,7 +72,7 @@ pub(super) struct Incoming {
 unsafe impl Send for Outgoing {}
 
 // SAFETY: the raw pointers in `headers` and `vectors` point into the owned boxes, which stay where they are when the owner
-// moves; they are followed only by the kernel during a call with an exclusive borrow of the owner, and by `read_train`
+// moves; they are followed only by the kernel during a call with an exclusive borrow of the owner, and by `said`
 // during a shared one.
 unsafe impl Send for Incoming {}
 
@@ -97,7 +102,7 @@ fn headers() -> Headers {
         vec![header; BATCH].into_boxed_slice(),
         vec![vector; BATCH].into_boxed_slice(),
         vec![address; BATCH].into_boxed_slice(),
-        vec![Control([0; 32]); BATCH].into_boxed_slice(),
+        vec![Control([0; CONTROL_OCTETS]); BATCH].into_boxed_slice(),
     )
 }
 
@@ -109,6 +114,8 @@ impl Outgoing {
             vectors,
             addresses,
             controls,
+            #[cfg(test)]
+            refusals: Default::default(),
         }
     }
 
@@ -117,6 +124,10 @@ impl Outgoing {
     /// # Errors
     /// If the first one, or the first train, could not be sent.
     pub(super) fn send(&mut self, socket: BorrowedFd<'_>, run: &Run<'_>) -> io::Result<usize> {
+        #[cfg(test)]
+        if let Some(error) = self.refusals.pop_front() {
+            return Err(io::Error::from_raw_os_error(error));
+        }
         let order = &run.order[..run.order.len().min(BATCH)];
         let (mut messages, mut placed) = (0, 0);
         while placed < order.len() {
@@ -255,6 +266,15 @@ impl Incoming {
         Ok(received)
     }
 
+    /// How many datagrams the kernel had dropped for want of room when a message of the last
+    /// [`receive`](Incoming::receive) came, in 32 bits; it says so only when there are any.
+    pub(super) fn dropped(&self, index: usize) -> Option<u32> {
+        said(&self.headers[index].msg_hdr).find_map(|said| match said {
+            Said::Dropped(dropped) => Some(dropped),
+            Said::Train(_) => None,
+        })
+    }
+
     /// The datagrams of a message of the last [`receive`](Incoming::receive), with their sender (of a socket that is
     /// connected: its `peer`); none if the sender is not an IP address. What is longer than [`REPLY_OCTETS_MAX`] is cut.
     pub(super) fn datagrams(
@@ -265,7 +285,11 @@ impl Incoming {
         let from = peer.or_else(|| read_address(&self.addresses[index]))?;
         let header = &self.headers[index];
         let len = (header.msg_len as usize).min(self.cell);
-        let size = read_train(&header.msg_hdr).unwrap_or(len).max(1);
+        let train = said(&header.msg_hdr).find_map(|said| match said {
+            Said::Train(size) => Some(size),
+            Said::Dropped(_) => None,
+        });
+        let size = train.unwrap_or(len).max(1);
         let octets = &self.octets[index * self.cell..index * self.cell + len];
         let count = len.div_ceil(size).max(1); // an empty datagram is one too
         let datagrams = (0..count).map(move |at| &octets[at * size..len.min((at + 1) * size)]);
@@ -280,7 +304,7 @@ impl Incoming {
 fn write_train(header: &mut libc::msghdr, control: &mut Control, size: usize) {
     let size = size as u16; // a query has 282 octets at most
     header.msg_control = (&raw mut *control).cast();
-    // SAFETY: the control data points to the 32 aligned octets of `control`, which is what a header and a `u16` take
+    // SAFETY: the control data points to the aligned octets of `control`, which is what a header and a `u16` take
     // (24) and more; so `CMSG_FIRSTHDR` gives a pointer into it, and the data behind that header is inside it too.
     unsafe {
         header.msg_controllen = libc::CMSG_SPACE(mem::size_of::<u16>() as libc::c_uint) as _;
@@ -292,18 +316,37 @@ fn write_train(header: &mut libc::msghdr, control: &mut Control, size: usize) {
     }
 }
 
-/// The size of the datagrams of a message that came in as a train.
-fn read_train(header: &libc::msghdr) -> Option<usize> {
+/// What a control message of a message that came in says.
+enum Said {
+    /// It is a train of datagrams of this size.
+    Train(usize),
+    /// So many datagrams for the socket have been dropped so far, in 32 bits.
+    Dropped(u32),
+}
+
+/// What the control messages of a message that came in say: two are asked for.
+fn said(header: &libc::msghdr) -> impl Iterator<Item = Said> {
     // SAFETY: after a receive, the header's control data is `msg_controllen` octets, written by the kernel, of one of our
-    // own controls (zero if there is none: then the first header is null). The data of a message of this type is an `int`.
-    unsafe {
-        let message = libc::CMSG_FIRSTHDR(header).as_ref()?;
-        if message.cmsg_level != libc::SOL_UDP || message.cmsg_type != libc::UDP_GRO {
-            return None;
+    // own controls (zero if there is none: then the first header is null); both calls return a header inside it or null,
+    // and nothing writes there while `header` is borrowed.
+    let first = unsafe { libc::CMSG_FIRSTHDR(header).as_ref() };
+    let messages = std::iter::successors(first, |message| {
+        // SAFETY: as above.
+        unsafe { libc::CMSG_NXTHDR(header, *message).as_ref() }
+    });
+    messages.filter_map(|message| match (message.cmsg_level, message.cmsg_type) {
+        (libc::SOL_UDP, libc::UDP_GRO) => {
+            // SAFETY: the data of a message of this type is an `int`.
+            let size = unsafe { libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned() };
+            usize::try_from(size).ok().filter(|size| *size > 0).map(Said::Train)
         }
-        let size = libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned();
-        usize::try_from(size).ok().filter(|size| *size > 0)
-    }
+        (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+            // SAFETY: the data of a message of this type is 32 bits.
+            let dropped = unsafe { libc::CMSG_DATA(message).cast::<u32>().read_unaligned() };
+            Some(Said::Dropped(dropped))
+        }
+        _ => None,
+    })
 }
 
 /// Writes an address and returns its length.

@@ -35,8 +35,12 @@ const GATHER: Span = Span::from_micros(50);
 /// What happened to packets below the engine's sight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UdpCounters {
-    /// Packets that the kernel did not take; the engine counts them as lost in time.
+    /// Packets that could not be sent; the engine counts them as lost in time.
     pub unsent: u64,
+    /// Packets that the kernel had no room for: they were given back.
+    pub refused: u64,
+    /// Datagrams that came and were dropped, because our own buffer was full.
+    pub overflowed: u64,
     /// Errors that sockets had pending, such as "port unreachable".
     pub errors: u64,
     /// Packets that were handed over together with others, as trains.
@@ -57,11 +61,26 @@ enum Arrivals {
     Single,
 }
 
+/// A socket.
+#[derive(Debug)]
+struct Door {
+    socket: Socket,
+    /// Who it is connected to, if it is.
+    peer: Option<SocketAddr>,
+    /// Datagrams that the kernel has dropped here so far, in 32 bits.
+    dropped: u32,
+    /// Of these: not told yet.
+    overflowed: u32,
+}
+
+/// Calls that may be refused for want of room before the packets are given back, and the wait before each.
+const REFUSALS_MAX: u32 = 3;
+const REFUSED_WAIT: Span = Span::from_millis(1);
+
 /// The sockets.
 #[derive(Debug)]
 pub struct Udp {
-    /// The sockets, with the peer of each that is connected.
-    sockets: Vec<(Socket, Option<SocketAddr>)>,
+    sockets: Vec<Door>,
     outgoing: Outgoing,
     incoming: Incoming,
     order: Order,
@@ -71,6 +90,8 @@ pub struct Udp {
     near: bool,
     /// Whether servers answer in trains.
     arrivals: Arrivals,
+    /// Packets that the kernel had no room for, by port and ID, until they are asked for.
+    refused: Vec<(Port, u16)>,
     counters: UdpCounters,
 }
 
@@ -97,6 +118,7 @@ impl Udp {
             trains: true,
             near: false,
             arrivals: Arrivals::Watched(0),
+            refused: Vec::new(),
             counters: UdpCounters::default(),
         }
     }
@@ -111,6 +133,8 @@ impl Udp {
         socket.set_nonblocking(true)?;
         // Less than asked for is no failure.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        // Who is not told of overflows learns of them by time-outs.
+        let _ = setsockopt(&socket, sockopt::RxqOvfl, &1);
         let any: SocketAddr = match like {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -128,7 +152,12 @@ impl Udp {
             }
         }
         let port = Port(u16::try_from(self.sockets.len()).map_err(io::Error::other)?);
-        self.sockets.push((socket, connect.then_some(like)));
+        self.sockets.push(Door {
+            socket,
+            peer: connect.then_some(like),
+            dropped: 0,
+            overflowed: 0,
+        });
         Ok(port)
     }
 
@@ -142,10 +171,10 @@ impl Udp {
     }
 
     fn send_run(&mut self, cells: &[Transmit]) {
-        let (socket, peer) = &self.sockets[usize::from(cells[0].port.0)];
+        let Door { socket, peer, .. } = &self.sockets[usize::from(cells[0].port.0)];
         let mut trains = self.trains && peer.is_some() && cells.iter().any(|cell| cell.train > 1);
         self.order.lay(cells, trains);
-        let mut attempts = 0;
+        let (mut attempts, mut refusals) = (0, 0);
         while !self.order.rest().is_empty() {
             let run = Run {
                 cells,
@@ -157,20 +186,30 @@ impl Udp {
                 Ok(sent) => {
                     self.counters.in_trains += if trains { sent as u64 } else { 0 };
                     self.order.advance(sent);
+                    refusals = 0;
                     continue;
                 }
                 Err(error) => error,
             };
-            // The error may be an earlier packet's: then the next attempt goes through. A full queue gets a moment.
-            // After that the packet is lost, and its successors have their own chance.
-            attempts += 1;
             self.counters.errors += 1;
             match error.raw_os_error() {
-                Some(libc::EAGAIN | libc::ENOBUFS) => {
-                    wait(
-                        &mut [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)],
-                        Span::from_millis(1),
-                    );
+                // A full queue gets a moment. What it has no room for then was never sent: it goes back.
+                Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => {
+                    refusals += 1;
+                    if refusals > REFUSALS_MAX {
+                        let rest = self.order.rest().iter().map(|place| &cells[usize::from(*place)]);
+                        self.refused.extend(rest.map(|cell| (cell.port, cell.id())));
+                        self.counters.refused += self.order.rest().len() as u64;
+                        return;
+                    }
+                    // A queue of the device is not what a socket can be polled for.
+                    match error.raw_os_error() {
+                        Some(libc::EAGAIN) => {
+                            wait(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)], REFUSED_WAIT);
+                        }
+                        _ => std::thread::sleep(REFUSED_WAIT.into()),
+                    }
+                    continue;
                 }
                 // EIO: the device cannot; EINVAL, EMSGSIZE, EOPNOTSUPP: the kernel or the route cannot.
                 Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::EOPNOTSUPP) if trains => {
@@ -178,11 +217,25 @@ impl Udp {
                 }
                 _ => (),
             }
+            // The error may be an earlier packet's: then the next attempt goes through. After that the packet is lost, and
+            // its successors have their own chance.
+            attempts += 1;
             if attempts % 3 == 0 {
                 self.order.advance(1);
                 self.counters.unsent += 1;
             }
         }
+    }
+
+    /// The next packet that the kernel had no room for, by port and ID: it has not been sent.
+    pub fn poll_refused(&mut self) -> Option<(Port, u16)> {
+        self.refused.pop()
+    }
+
+    /// The next port whose buffer has overflowed, and how many datagrams were dropped there since this was asked last.
+    pub fn poll_overflowed(&mut self) -> Option<(Port, u32)> {
+        let (index, door) = (self.sockets.iter_mut().enumerate()).find(|(_, door)| door.overflowed > 0)?;
+        Some((Port(index as u16), std::mem::take(&mut door.overflowed))) // `open` bounds it
     }
 
     /// Whether a server is so near that replies are worth gathering.
@@ -199,10 +252,10 @@ impl Udp {
     /// Hands over the datagrams that have come; returns how many. Bounded, so that sending has its turn too.
     pub fn receive(&mut self, mut deliver: impl FnMut(Received<'_>)) -> usize {
         let mut total = 0;
-        for (index, (socket, peer)) in self.sockets.iter().enumerate() {
+        for (index, door) in self.sockets.iter_mut().enumerate() {
             let port = Port(index as u16); // `open` bounds it
             for _ in 0..BATCHES_PER_TURN {
-                let count = match self.incoming.receive(socket.as_fd(), peer.is_some()) {
+                let count = match self.incoming.receive(door.socket.as_fd(), door.peer.is_some()) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(_) => {
@@ -211,7 +264,7 @@ impl Udp {
                     }
                 };
                 for message in 0..count {
-                    let Some((from, datagrams)) = self.incoming.datagrams(message, *peer) else {
+                    let Some((from, datagrams)) = self.incoming.datagrams(message, door.peer) else {
                         continue;
                     };
                     self.arrivals = self.arrivals.after(datagrams.len());
@@ -219,6 +272,12 @@ impl Udp {
                         deliver(Received { port, from, octets });
                         total += 1;
                     }
+                }
+                // The count is the socket's from its start; the last message has the newest.
+                if let Some(dropped) = count.checked_sub(1).and_then(|last| self.incoming.dropped(last)) {
+                    let more = dropped.wrapping_sub(std::mem::replace(&mut door.dropped, dropped));
+                    door.overflowed = door.overflowed.saturating_add(more);
+                    self.counters.overflowed += u64::from(more);
                 }
                 if count < BATCH {
                     break;
@@ -233,16 +292,16 @@ impl Udp {
 
     fn take_single(&mut self) {
         self.arrivals = Arrivals::Single;
-        for (socket, _) in self.sockets.iter().filter(|(_, peer)| peer.is_some()) {
+        for door in self.sockets.iter().filter(|door| door.peer.is_some()) {
             // A socket that never took trains is no worse for the refusal.
-            let _ = setsockopt(socket, sockopt::UdpGroSegment, &false);
+            let _ = setsockopt(&door.socket, sockopt::UdpGroSegment, &false);
         }
         self.incoming.narrow();
     }
 
     /// Waits until a datagram comes, one of `others` can be read, or the time is over.
     pub fn wait(&self, others: &[BorrowedFd<'_>], timeout: Span) {
-        let sockets = self.sockets.iter().map(|(socket, _)| socket.as_fd());
+        let sockets = self.sockets.iter().map(|door| door.socket.as_fd());
         let mut polled: Vec<PollFd<'_>> = sockets
             .chain(others.iter().copied())
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
@@ -357,13 +416,13 @@ mod tests {
             let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
             let mut there = Udp::new();
             let port = there.open(echo.local_addr().expect("bound"), true).expect("a socket");
-            let address = |udp: &Udp| udp.sockets[0].0.local_addr().expect("bound");
+            let address = |udp: &Udp| udp.sockets[0].socket.local_addr().expect("bound");
             let here_at = address(&there).as_socket().expect("an IP address");
             assert!(!here_at.ip().is_unspecified());
             let mut here = Udp::new();
             let back = here.open(here_at, true).expect("a socket");
             let to = address(&here);
-            there.sockets[0].0.connect(&to).expect("loopback");
+            there.sockets[0].socket.connect(&to).expect("loopback");
             let mut cells = vec![Transmit::empty(); 16];
             let mut exchange = |here: &mut Udp, train: u8| {
                 for (index, cell) in cells.iter_mut().enumerate() {
@@ -417,5 +476,85 @@ mod tests {
             assert_eq!(udp.receive(|_| panic!("nobody answers")), 0);
         }
         assert!(udp.counters().errors > 0);
+    }
+
+    fn to_refuse(errors: &[i32]) -> (Udp, UdpSocket, Vec<Transmit>) {
+        let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let peer = echo.local_addr().expect("bound");
+        let mut udp = Udp::new();
+        let port = udp.open(peer, true).expect("a socket");
+        let mut cells = vec![Transmit::empty(); 10];
+        for (index, cell) in cells.iter_mut().enumerate() {
+            (cell.port, cell.to) = (port, peer);
+            cell.fill(|buffer| {
+                buffer[..2].copy_from_slice(&[0, index as u8]);
+                2
+            });
+        }
+        udp.outgoing.refusals.extend(errors);
+        (udp, echo, cells)
+    }
+
+    #[test]
+    fn a_short_want_of_room_is_waited_for_and_a_long_one_gives_the_packets_back() {
+        let (mut udp, echo, cells) = to_refuse(&[libc::ENOBUFS, libc::EAGAIN, libc::ENOBUFS]);
+        udp.send(&cells);
+        let mut buffer = [0; 16];
+        for index in 0..10 {
+            assert_eq!(echo.recv(&mut buffer).expect("sent"), 2);
+            assert_eq!(buffer[1], index);
+        }
+        assert_eq!((udp.counters().refused, udp.counters().unsent), (0, 0));
+        assert_eq!(udp.poll_refused(), None);
+
+        let (mut udp, echo, cells) = to_refuse(&[libc::ENOBUFS; 4]);
+        udp.send(&cells);
+        let mut back: Vec<u16> = std::iter::from_fn(|| udp.poll_refused()).map(|(_, id)| id).collect();
+        back.sort_unstable();
+        assert_eq!(back, (0..10).collect::<Vec<u16>>());
+        assert_eq!((udp.counters().refused, udp.counters().unsent), (10, 0));
+        echo.set_nonblocking(true).expect("a socket");
+        assert!(echo.recv(&mut buffer).is_err(), "nothing was sent");
+        udp.send(&cells);
+        for _ in 0..10 {
+            assert_eq!(echo.recv(&mut buffer).expect("sent"), 2);
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_overflows_is_told_of() {
+        let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let mut udp = Udp::new();
+        let port = udp.open(echo.local_addr().expect("bound"), true).expect("a socket");
+        let to = udp.sockets[0]
+            .socket
+            .local_addr()
+            .expect("bound")
+            .as_socket()
+            .expect("an IP address");
+        udp.sockets[0]
+            .socket
+            .set_recv_buffer_size(4_096)
+            .expect("a smaller buffer");
+        let mut taken = 0;
+        for round in 0..2 {
+            for _ in 0..200 {
+                echo.send_to(&[0; 100], to).expect("sent");
+            }
+            assert_eq!(
+                udp.poll_overflowed(),
+                None,
+                "it is told with what comes behind: round {round}"
+            );
+            taken += udp.receive(|_| ());
+            echo.send_to(&[0; 100], to).expect("sent");
+            udp.wait(&[], Span::from_secs(5));
+            taken += udp.receive(|_| ());
+            let (at, dropped) = udp.poll_overflowed().expect("an overflow");
+            assert_eq!(at, port);
+            assert!(dropped > 0 && dropped < 200);
+            assert_eq!(udp.poll_overflowed(), None, "once");
+        }
+        assert_eq!(taken as u64 + udp.counters().overflowed, 402);
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Spoofer {
 /// How a run is set up.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
+    /// The share of packets that the client's own machine has no room for.
+    pub(crate) refused: f64,
     pub(crate) servers: Vec<Server>,
     /// For each route: its servers by index, and its pace by index.
     pub(crate) routes: Vec<(Vec<usize>, Option<usize>)>,
@@ -55,6 +57,7 @@ impl Setup {
     /// One route for each set of servers, by index.
     pub(crate) fn new(servers: Vec<Server>, routes: &[&[usize]]) -> Setup {
         Setup {
+            refused: 0.0,
             servers,
             routes: routes.iter().map(|route| (route.to_vec(), None)).collect(),
             paces: Vec::new(),
@@ -332,6 +335,10 @@ impl World {
             batch.clear();
             self.engine.poll_transmit(now, &mut batch);
             for cell in batch.as_slice() {
+                if self.setup.refused > 0.0 && self.rng.random_bool(self.setup.refused) {
+                    self.engine.refused(cell.port, cell.id());
+                    continue;
+                }
                 self.carry(now, cell.port, cell.to, cell.octets());
             }
             let empty = batch.is_empty();
