@@ -560,7 +560,9 @@ fn the_textfile_passes_the_checks_of_promtool() {
             "reputon_duration_seconds ",
             "reputon_operator_queries",
         ] {
-            assert!(text.contains(wanted), "{wanted}");
+            // Where nothing is to be asked, no list is examined.
+            let needed = targets.len() > 1 || !wanted.starts_with("reputon_list_healthy");
+            assert!(!needed || text.contains(wanted), "{wanted}");
         }
     }
 }
