@@ -195,7 +195,7 @@ fn r12_a_resolver_that_turns_bad_midway_is_left() {
 /// about the questions that are out. None gets in, and none makes anything unknown.
 #[test]
 fn r02_a_hundred_thousand_forged_replies_a_second_change_nothing() {
-    let forged = AtomicU64::new(0);
+    let (forged, runs) = (AtomicU64::new(0), AtomicU64::new(0));
     each_seed(seeds(12), |seed| {
         let setup = Setup {
             forged_qps: 100_000,
@@ -210,9 +210,11 @@ fn r02_a_hundred_thousand_forged_replies_a_second_change_nothing() {
             "forged replies reach the engine: {counters:?}"
         );
         forged.fetch_add(report.forged, Ordering::Relaxed);
+        runs.fetch_add(1, Ordering::Relaxed);
         tell(&format!("{} forged, seed {seed}", report.forged), &report);
     });
-    assert!(forged.into_inner() > 500_000);
+    let (forged, runs) = (forged.into_inner(), runs.into_inner());
+    assert!(forged > runs * 50_000, "{forged} forged in {runs} runs");
 }
 
 /// A /16 on 330 lists: 21.6 million pairs. Run by `scripts/soak`.
