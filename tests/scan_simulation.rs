@@ -217,6 +217,43 @@ fn r02_a_hundred_thousand_forged_replies_a_second_change_nothing() {
     assert!(forged > runs * 50_000, "{forged} forged in {runs} runs");
 }
 
+/// Every server cuts short what exceeds its limit, so that much is asked over TCP, and every third operator has a rate: what
+/// goes over TCP keeps that too. (The network holds each packet to it.)
+#[test]
+fn queries_over_tcp_keep_the_pace_of_operators_and_the_total() {
+    each_seed(seeds(6), |seed| {
+        let setup = Setup {
+            limiting: 1.0,
+            limit_qps: Some(4),
+            operator_qps: Some(8.0),
+            rate_qps: Some(60.0),
+            ..Setup::calm(12, &["203.0.113.0/26"])
+        };
+        let report = run(&setup, seed);
+        assert!(report.run.counters.tcp > 0, "seed {seed}: {:?}", report.run.counters);
+        tell(&format!("{} over TCP, seed {seed}", report.run.counters.tcp), &report);
+    });
+}
+
+/// No more than what examinations, the growth of windows, lost packets and the last controls take is added to the least time
+/// that windows and rates allow: one server in twenty is dead, one packet in a hundred is lost each way.
+#[test]
+fn a_scan_ends_soon_after_the_lower_bound() {
+    each_seed(seeds(3), |seed| {
+        let paced = run(&Setup::measured(40, &["203.0.113.0/24"], Some(50.0)), seed);
+        tell(&format!("paced, seed {seed}"), &paced);
+        let windows = run(&Setup::measured(20, &["198.18.0.0/20"], None), seed);
+        tell(&format!("windows, seed {seed}"), &windows);
+        // Silence for certain takes some seconds, where both servers of a list are dead.
+        let slack = reputon::clock::Span::from_secs(10);
+        assert!(paced.elapsed < paced.bound.times(115).part(100) + slack, "seed {seed}");
+        assert!(
+            windows.elapsed < windows.bound.times(130).part(100) + slack,
+            "seed {seed}"
+        );
+    });
+}
+
 /// A /16 on 330 lists: 21.6 million pairs. Run by `scripts/soak`.
 #[test]
 #[ignore = "takes minutes: scripts/soak runs it"]

@@ -73,6 +73,14 @@ impl Breaker {
         }
     }
 
+    /// Tries in a row without a reply, while that has not opened it.
+    pub(super) fn silences(&self) -> u32 {
+        match *self {
+            Breaker::Closed { silent, .. } => silent,
+            Breaker::Open { .. } | Breaker::Dead { .. } => 0,
+        }
+    }
+
     /// Whether it is held, but not given up.
     pub(super) fn is_open(&self) -> bool {
         matches!(self, Breaker::Open { .. })

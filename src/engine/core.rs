@@ -21,14 +21,19 @@ use super::upstream::{Server, UpstreamOptions};
 use super::wheel::Wheel;
 use super::window::Window;
 
-/// Asks that wait in one path's queue at most. Enough for a batch; more would only grow old there.
+/// Asks that wait in one path's queue at most: as many as its window holds, between these. Enough for a batch; more would
+/// only grow old there, and take the slots that slower paths need.
+const QUEUE_MIN: usize = 16;
 const QUEUE_MAX: usize = 128;
+
+/// Where less than this share of the slots is free, queues are short: one in so many.
+const SCARCE: usize = 4;
 
 /// Slots kept back for probes, so that a full table never keeps a list from being tested.
 const SLOTS_FOR_PROBES: usize = 64;
 
 /// The shortest time-out towards an authority, and towards a resolver, whose cache misses are worth a wait.
-const TIMEOUT_MIN_AUTHORITY: Span = Span::from_millis(200);
+pub(super) const TIMEOUT_MIN_AUTHORITY: Span = Span::from_millis(200);
 const TIMEOUT_MIN_RESOLVER: Span = Span::from_millis(800);
 
 /// The bounds of an engine.
@@ -70,6 +75,8 @@ pub struct Engine {
     pub(super) later: BinaryHeap<Reverse<Later>>,
     pub(super) tcp_waiting: VecDeque<SlotIndex>,
     pub(super) tcp_in_flight: usize,
+    /// When a pace lets the next query over TCP pass; none: something else will wake it.
+    pub(super) tcp_due: Option<Instant>,
     outcomes: VecDeque<Outcome>,
     pub(super) counters: Counters,
 }
@@ -105,6 +112,7 @@ impl Engine {
             later: BinaryHeap::new(),
             tcp_waiting: VecDeque::new(),
             tcp_in_flight: 0,
+            tcp_due: None,
             counters: Counters::default(),
             options,
         }
@@ -158,7 +166,9 @@ impl Engine {
             if known.len() == PATHS_PER_ROUTE_MAX || known.iter().any(is_known) {
                 continue;
             }
-            let bit = 1 << known.len();
+            let taken = known.iter().map(|path| self.paths[usize::from(path.0)].bit);
+            let taken = taken.fold(0u8, |taken, bit| taken | bit);
+            let bit = 1 << taken.trailing_ones(); // fewer than eight are taken
             let server = &self.servers[usize::from(upstream.0)];
             let floor = if server.recursive {
                 TIMEOUT_MIN_RESOLVER
@@ -176,6 +186,35 @@ impl Engine {
         }
     }
 
+    /// Makes these the servers of a route that has some: those that are none of them are left to what is under way there, and
+    /// what waits for them goes elsewhere. What is known of the others is kept.
+    pub fn set_servers(&mut self, now: Instant, route: Route, upstreams: &[Upstream]) {
+        let known = self.route_of(route).paths.clone();
+        for &index in &known {
+            let path = &mut self.paths[usize::from(index.0)];
+            path.retired = !upstreams.contains(&path.upstream);
+        }
+        let missing = upstreams.iter().filter(|upstream| {
+            let mut known = known.iter().map(|path| &self.paths[usize::from(path.0)]);
+            known.all(|path| path.upstream != **upstream)
+        });
+        // Only where there is no room for a new one does one that was left give up its place.
+        let mut needed = (known.len() + missing.count()).saturating_sub(PATHS_PER_ROUTE_MAX);
+        for &index in &known {
+            let path = &self.paths[usize::from(index.0)];
+            if needed > 0 && path.retired && path.is_idle() {
+                needed -= 1;
+                self.route(route).paths.retain(|kept| *kept != index);
+            }
+        }
+        self.add_servers(route, upstreams);
+        for index in known {
+            if self.paths[usize::from(index.0)].retired {
+                self.flush(now, index);
+            }
+        }
+    }
+
     /// How many more asks the route takes now. Whoever has more to ask comes back when outcomes have.
     pub fn room(&self, route: Route) -> usize {
         let paths = &self.routes[usize::from(route.0)].paths;
@@ -183,13 +222,19 @@ impl Engine {
             return 0;
         }
         let paths = paths.iter().map(|path| &self.paths[usize::from(path.0)]);
-        // A path that is held takes nothing; where all are, one queue's worth waits.
-        let (open, queued) = paths.fold((0, 0), |(open, queued), path| {
-            let takes = path.breaker.is_closed() && !path.shunned;
-            (open + usize::from(takes), queued + path.queue.len())
+        let free = self.slots.free_count();
+        let most = match free < self.options.slots / SCARCE {
+            true => QUEUE_MIN,
+            false => QUEUE_MAX,
+        };
+        // A path that is held takes nothing; where all are, one short queue's worth waits.
+        let (queues, queued) = paths.fold((0, 0), |(queues, queued), path| {
+            let takes = path.breaker.is_closed() && !path.is_left();
+            let queue = (path.window.size() as usize).clamp(QUEUE_MIN, most);
+            (queues + if takes { queue } else { 0 }, queued + path.queue.len())
         });
-        let queues = (open.max(1) * QUEUE_MAX).saturating_sub(queued);
-        queues.min(self.slots.free_count().saturating_sub(SLOTS_FOR_PROBES))
+        let queues = queues.max(QUEUE_MIN).saturating_sub(queued);
+        queues.min(free.saturating_sub(SLOTS_FOR_PROBES))
     }
 
     /// Takes an ask, of a route that has servers. It ends as exactly one outcome.
@@ -253,7 +298,7 @@ impl Engine {
         let paths = self.routes[usize::from(route.0)].paths.clone();
         let is_other = |path: &&PathIndex| self.paths[usize::from(path.0)].upstream != upstream;
         let others = paths.iter().filter(is_other);
-        if others.clone().all(|path| self.paths[usize::from(path.0)].shunned) {
+        if others.clone().all(|path| self.paths[usize::from(path.0)].is_left()) {
             return false;
         }
         for index in paths {
@@ -296,7 +341,7 @@ impl Engine {
             Some(bucket) if !self.ready.is_empty() => Some(bucket.ready_at()),
             _ => None,
         };
-        [wheel, later, global].into_iter().flatten().min()
+        [wheel, later, global, self.tcp_due].into_iter().flatten().min()
     }
 
     /// The next outcome, if there is one.
@@ -324,6 +369,7 @@ impl Engine {
         self.ready.clear();
         self.later.clear();
         self.tcp_waiting.clear();
+        self.tcp_due = None;
     }
 
     /// Exchanges that are open: waiting or in flight.
@@ -380,9 +426,28 @@ impl Engine {
         let cost = |path: &&PathIndex| {
             let path = &self.paths[usize::from(path.0)];
             let (dead, held) = (path.breaker.is_dead(), !path.breaker.is_closed());
-            (path.shunned, dead, held, path.bit & tried != 0, path.cost(now))
+            let suspect = path.is_suspect();
+            (
+                path.is_left(),
+                dead,
+                held,
+                suspect,
+                path.bit & tried != 0,
+                path.cost(now),
+            )
         };
         *paths.iter().min_by_key(cost).expect("a route has a path")
+    }
+
+    /// Whether a route has a way beside this one that works, as far as is known.
+    pub(super) fn has_other_way(&self, index: PathIndex) -> bool {
+        let path = &self.paths[usize::from(index.0)];
+        let paths = self.route_of(path.route).paths.iter();
+        let mut others = paths.filter(|other| **other != index);
+        others.any(|other| {
+            let other = &self.paths[usize::from(other.0)];
+            other.breaker.is_closed() && !other.is_left() && !other.is_suspect()
+        })
     }
 
     /// The path for a fresh ask: the best one, unless another wants to be tried again.
@@ -401,7 +466,7 @@ impl Engine {
         // Only where another way is sure to take the ask if this one does not.
         let dead = paths.find(|path| {
             let path = &self.paths[usize::from(path.0)];
-            path.breaker.is_worth_a_visit(now) && !path.shunned
+            path.breaker.is_worth_a_visit(now) && !path.is_left()
         });
         match dead {
             Some(dead) if self.options.retries > 0 && self.paths[usize::from(best.0)].breaker.is_closed() => {
@@ -414,6 +479,10 @@ impl Engine {
 
     pub(super) fn path_of(&mut self, slot: SlotIndex) -> &mut Path {
         &mut self.paths[usize::from(self.slots[slot].path.0)]
+    }
+
+    pub(super) fn route_of(&self, route: Route) -> &RouteState {
+        &self.routes[usize::from(route.0)]
     }
 
     pub(super) fn route(&mut self, route: Route) -> &mut RouteState {

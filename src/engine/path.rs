@@ -16,6 +16,9 @@ pub(super) struct PathIndex(pub(super) u16);
 /// Paths of one route at most: `Slot::tried` has a bit for each.
 pub(super) const PATHS_PER_ROUTE_MAX: usize = 8;
 
+/// Silent tries in a row after which a path is asked last.
+const SILENCES_TO_SUSPECT: u32 = 3;
+
 /// A pace of the engine, by index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace(pub(super) u16);
@@ -105,6 +108,8 @@ pub(super) struct Path {
     pub(super) case: Case,
     /// What came this way was found to be false: nothing goes this way while there is another.
     pub(super) shunned: bool,
+    /// The server is none of the route's any more: nothing goes this way but what asks how this way does.
+    pub(super) retired: bool,
     /// It stands in the line of paths that may send.
     pub(super) ready: bool,
     /// It stands in the heap of paths that may send later, with this moment; entries with another one are stale.
@@ -129,6 +134,7 @@ impl Path {
             slow: Slow::default(),
             case: Case::NEW,
             shunned: false,
+            retired: false,
             ready: false,
             scheduled: None,
             last_sent: Instant::ZERO,
@@ -146,10 +152,29 @@ impl Path {
         self.probes.pop_front(slots).or_else(|| self.queue.pop_front(slots))
     }
 
-    /// Whether a fresh ask should go this way although the breaker is open, to find out whether the path is back: where
-    /// a route has other ways, nobody would come by otherwise.
+    /// Whether nothing should go this way while there is another.
+    pub(super) fn is_left(&self) -> bool {
+        self.shunned || self.retired
+    }
+
+    /// Whether nothing is under way here, or waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.len() == 0 && self.probes.len() == 0 && self.window.in_flight() == 0
+    }
+
+    /// Whether it has been silent so often that others are asked first: it may be gone.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.breaker.silences() >= SILENCES_TO_SUSPECT
+    }
+
+    /// Whether a fresh ask should go this way although others are cheaper, to find out whether the path is back: where a
+    /// route has other ways, nobody would come by otherwise. One at a time.
     pub(super) fn wants_trial(&self, now: Instant) -> bool {
-        !self.shunned && !self.breaker.is_closed() && self.queue.len() == 0 && self.breaker.passes_at(now) == Some(now)
+        let passes = match self.breaker.is_closed() {
+            true => self.is_idle() && self.breaker.silences() > 0,
+            false => self.queue.len() == 0 && self.breaker.passes_at(now) == Some(now),
+        };
+        passes && !self.is_left()
     }
 
     /// How long one more ask would wait here, about: for choosing among paths.
@@ -161,7 +186,8 @@ impl Path {
             .times(ahead)
             .part(u64::from(self.window.size().max(1)));
         match self.breaker.passes_at(now) {
-            Some(at) if self.breaker.is_closed() => base + at.since(now),
+            // As likely as not, it is lost there as the last ones were.
+            Some(_) if self.breaker.is_closed() => base + self.rtt.timeout(1).times(u64::from(self.breaker.silences())),
             _ => base + Span::from_secs(3_600),
         }
     }

@@ -5,7 +5,7 @@ use crate::datagram::{Received, TcpFailure, TcpKey};
 use crate::exchange::{End, Reply};
 use crate::wire::{Header, Mismatch, Rcode, id_of, match_reply};
 
-use super::core::Engine;
+use super::core::{Engine, TIMEOUT_MIN_AUTHORITY};
 use super::slots::{SlotIndex, State};
 use super::slow::Slow;
 use super::tcp::{TCP_FAILURES_MAX, TCP_SLIPPED_MAX, slot_of};
@@ -126,6 +126,9 @@ impl Engine {
         let path = &mut self.paths[usize::from(path_index.0)];
         if header.case_kept {
             path.case.kept();
+        }
+        if header.authoritative {
+            path.rtt.lower_floor(TIMEOUT_MIN_AUTHORITY); // it has no cache to fill before it answers
         }
         if slipped {
             path.slow.slipped(now, sent, header.rcode == Rcode::NXDOMAIN);

@@ -106,7 +106,7 @@ impl Engine {
         for _ in 0..waiting {
             let path = &mut self.paths[usize::from(index.0)];
             let dead = path.breaker.is_dead();
-            let leaves = dead || path.shunned;
+            let leaves = dead || path.is_left();
             let Some(slot) = path.queue.pop_front(&mut self.slots) else {
                 return;
             };
@@ -138,7 +138,7 @@ impl Engine {
         let path = self.best_path(now, slot.route, slot.tried);
         let other = &self.paths[usize::from(path.0)];
         if slot.pinned
-            || other.shunned
+            || other.is_left()
             || other.bit & slot.tried != 0
             || !other.breaker.is_closed()
             || slot.tries > self.options.retries

@@ -25,6 +25,11 @@ impl Rtt {
         }
     }
 
+    /// Time-outs may be as short as this from now on: it has turned out who is there.
+    pub(super) fn lower_floor(&mut self, floor: Span) {
+        self.floor = self.floor.min(floor);
+    }
+
     /// Takes the time from a packet to its reply. Karn's rule is not needed: every try has an ID of its own, so that a
     /// reply always tells which packet it answers.
     pub(super) fn sample(&mut self, rtt: Span) {
@@ -49,6 +54,11 @@ impl Rtt {
     /// The longest time-out: for a path of which it is not known whether it is slow or gone.
     pub(super) fn longest(&self) -> Span {
         self.ceiling
+    }
+
+    /// The time-out of a trial whose question can be asked elsewhere.
+    pub(super) fn trial(&self) -> Span {
+        self.timeout(1).max(INITIAL).min(self.ceiling)
     }
 
     /// How long to wait for a reply to try number `tries` (from 1): doubled for each try before.

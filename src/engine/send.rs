@@ -8,6 +8,7 @@ use crate::clock::Instant;
 use crate::datagram::{Batch, TRAIN_MAX, TcpQuery, Transmit};
 use crate::wire::{Flags, QueryTail, Rtype, compose, flip_case};
 
+use super::bucket::Bucket;
 use super::core::Engine;
 use super::path::{Case, PathIndex};
 use super::slots::{SlotIndex, State};
@@ -97,15 +98,7 @@ impl Engine {
             }
             return Err(Held::Asleep);
         }
-        let route = path.route;
-        let pace = self.route(route).pace;
-        let mut at = self.paths[usize::from(index.0)].slow.ready_at();
-        if let Some(bucket) = &self.servers[upstream].bucket {
-            at = at.max(bucket.ready_at());
-        }
-        if let Some(pace) = pace {
-            at = at.max(self.paces[usize::from(pace.0)].ready_at());
-        }
+        let at = path.slow.ready_at().max(self.paced_at(index));
         if at > now {
             return Err(Held::Until(at));
         }
@@ -124,6 +117,16 @@ impl Engine {
         let popped = path.pop(&mut self.slots);
         debug_assert_eq!(popped, Some(head));
         Ok(head)
+    }
+
+    /// When the paces of a path's server and of its route let a packet pass.
+    fn paced_at(&self, index: PathIndex) -> Instant {
+        let path = &self.paths[usize::from(index.0)];
+        let server = self.servers[usize::from(path.upstream.0)].bucket.as_ref();
+        let pace = self.route_of(path.route).pace;
+        let pace = pace.map(|pace| &self.paces[usize::from(pace.0)]);
+        let buckets = server.into_iter().chain(pace);
+        buckets.map(Bucket::ready_at).max().unwrap_or(Instant::ZERO)
     }
 
     /// Takes a token out of every bucket that a packet of this path passes.
@@ -164,6 +167,8 @@ impl Engine {
         slot.sent = now;
         let again = slot.tries > 0;
         slot.tries = slot.tries.saturating_add(1);
+        // Time-outs grow with the tries that the same server has let pass.
+        let patience = if slot.tried & path.bit == 0 { 1 } else { slot.tries };
         slot.tried |= path.bit;
         let tail = QueryTail {
             rtype: slot.rtype,
@@ -189,10 +194,10 @@ impl Engine {
             false => 1,
         };
         cell.fill(|buffer| compose(buffer, id, slot.name.as_wire(), tail));
-        let timeout = if path.breaker.is_closed() {
-            path.rtt.timeout(slot.tries)
-        } else {
-            path.rtt.longest()
+        let timeout = match path.breaker.is_closed() {
+            true => path.rtt.timeout(patience),
+            false if !slot.pinned && self.has_other_way(slot.path) => path.rtt.trial(),
+            false => path.rtt.longest(),
         };
         self.wheel.arm(index, now + timeout);
         let route = slot.route;
@@ -206,11 +211,12 @@ impl Engine {
         self.route(route).zone_octets
     }
 
-    /// The next query to be asked over TCP, if there is one and TCP has room.
+    /// The next query to be asked over TCP, if there is one and TCP has room. Such queries keep every pace too; whoever asks
+    /// for them before it [sends](Engine::poll_transmit) lets them go first, for they are of exchanges that have begun.
     pub fn poll_tcp(&mut self, now: Instant) -> Option<TcpQuery> {
         let index = self.next_for_tcp(now)?;
         let path = self.slots[index].path;
-        self.take_tokens(now, path); // TCP queries count towards every pace, though they do not wait for it
+        self.take_tokens(now, path);
         let upstream = self.paths[usize::from(path.0)].upstream;
         let server = &mut self.servers[usize::from(upstream.0)];
         server.tcp_in_flight += 1;
@@ -240,18 +246,35 @@ impl Engine {
         Some(query)
     }
 
-    /// Takes the next slot out of the line for TCP whose server has room there. Those whose server has turned out not to
-    /// answer over TCP go on without.
+    /// Takes the next slot out of the line for TCP whose server has room there, and whose paces let it pass (how a server
+    /// limits its replies over UDP is none of them). Those whose server has turned out not to answer over TCP go on without.
     fn next_for_tcp(&mut self, now: Instant) -> Option<SlotIndex> {
-        if self.tcp_in_flight >= TCP_MAX {
+        self.tcp_due = None;
+        if self.tcp_in_flight >= TCP_MAX || self.tcp_waiting.is_empty() {
             return None;
         }
+        let global = self.global.as_ref().map_or(Instant::ZERO, Bucket::ready_at);
         loop {
+            let mut due: Option<Instant> = None;
             let place = self.tcp_waiting.iter().position(|&index| {
-                let path = &self.paths[usize::from(self.slots[index].path.0)];
-                let server = &self.servers[usize::from(path.upstream.0)];
-                server.tcp == TcpSeen::Fails || server.tcp_in_flight < TCP_PER_UPSTREAM_MAX
-            })?;
+                let path = self.slots[index].path;
+                let server = &self.servers[usize::from(self.paths[usize::from(path.0)].upstream.0)];
+                if server.tcp == TcpSeen::Fails {
+                    return true;
+                }
+                if server.tcp_in_flight >= TCP_PER_UPSTREAM_MAX {
+                    return false; // a result wakes it
+                }
+                let at = self.paced_at(path).max(global);
+                if at > now {
+                    due = Some(due.map_or(at, |due| due.min(at)));
+                }
+                at <= now
+            });
+            let Some(place) = place else {
+                self.tcp_due = due;
+                return None;
+            };
             let index = self.tcp_waiting.remove(place)?;
             let upstream = self.path_of(index).upstream;
             if self.servers[usize::from(upstream.0)].tcp != TcpSeen::Fails {
@@ -269,7 +292,7 @@ mod tests {
     use crate::engine::core::EngineOptions;
     use crate::engine::path::RouteOptions;
     use crate::engine::upstream::UpstreamOptions;
-    use crate::exchange::{Ask, Ticket};
+    use crate::exchange::{Ask, Ticket, Upstream};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
@@ -282,17 +305,7 @@ mod tests {
             rate_qps: None,
         };
         let mut engine = Engine::new(options, StdRng::seed_from_u64(1));
-        let ports = vec![engine.add_port()];
-        let upstream = engine.add_upstream(UpstreamOptions {
-            address: ([127, 0, 0, 1], 53).into(),
-            ports,
-            recursive: true,
-            window_max,
-            path_window_max: 128,
-            rate_qps: None,
-            careful: false,
-            trains,
-        });
+        let upstream = upstream(&mut engine, 1, window_max, trains);
         let route = engine.add_route(RouteOptions {
             upstreams: vec![upstream],
             zone_octets: 6,
@@ -319,5 +332,76 @@ mod tests {
         assert_eq!(trains(8, true), [2; 8]);
         assert_eq!(trains(2, true), [1; 2]);
         assert_eq!(trains(512, false), [1; 12]);
+    }
+
+    fn upstream(engine: &mut Engine, last: u8, window_max: u32, trains: bool) -> Upstream {
+        let ports = vec![engine.add_port()];
+        engine.add_upstream(UpstreamOptions {
+            address: ([127, 0, 0, last], 53).into(),
+            ports,
+            recursive: true,
+            window_max,
+            path_window_max: 128,
+            rate_qps: None,
+            careful: false,
+            trains,
+        })
+    }
+
+    #[test]
+    fn servers_that_are_no_more_a_routes_are_asked_no_more() {
+        let options = EngineOptions {
+            slots: 256,
+            timeout: Span::from_secs(3),
+            retries: 3,
+            rate_qps: None,
+        };
+        let mut engine = Engine::new(options, StdRng::seed_from_u64(1));
+        let servers: Vec<Upstream> = (1..=9).map(|last| upstream(&mut engine, last, 128, false)).collect();
+        let route = engine.add_route(RouteOptions {
+            upstreams: servers[..2].to_vec(),
+            zone_octets: 6,
+            pace: None,
+        });
+        let mut asked = |engine: &mut Engine| -> Vec<u8> {
+            for _ in 0..16 {
+                let ask = Ask {
+                    ticket: Ticket(0),
+                    name: "2.0.0.127.test".parse().expect("a name"),
+                    rtype: Rtype::A,
+                    route,
+                    probe: false,
+                };
+                engine.submit(Instant::ZERO, ask).expect("room");
+            }
+            let mut last = Vec::new();
+            let mut batch = Batch::new();
+            engine.poll_transmit(Instant::ZERO, &mut batch);
+            for cell in batch.as_slice() {
+                let std::net::IpAddr::V4(address) = cell.to.ip() else {
+                    continue;
+                };
+                last.push(address.octets()[3]);
+            }
+            last.sort_unstable();
+            last.dedup();
+            last
+        };
+        assert_eq!(asked(&mut engine), [1, 2]);
+        engine.set_servers(Instant::ZERO, route, &servers[1..3]);
+        let found = asked(&mut engine);
+        assert!(!found.contains(&1) && found.contains(&3), "{found:?}");
+        // The first two have something under way, so that they keep their places: there are eight.
+        engine.set_servers(Instant::ZERO, route, &servers[2..]);
+        assert_eq!(engine.upstreams(route).count(), 8);
+        assert!(asked(&mut engine).iter().all(|last| *last > 2));
+        engine.cancel_all(Instant::ZERO);
+        engine.set_servers(Instant::ZERO, route, &servers[2..]);
+        assert!(
+            engine.upstreams(route).any(|one| one == servers[8]),
+            "one has made room"
+        );
+        engine.set_servers(Instant::ZERO, route, &servers[..1]);
+        assert_eq!(asked(&mut engine), [1], "it is back");
     }
 }

@@ -76,6 +76,8 @@ struct Cut {
     refused: Vec<IpAddr>,
     /// Questions that are out.
     out: u8,
+    /// One about addresses was not answered: there may be more servers than were found.
+    partial: bool,
     climbed: usize,
     /// What was wrong first.
     fault: Option<(State, String)>,
@@ -230,6 +232,8 @@ impl<N: Network> Worker<'_, N> {
         let held = &mut direct.cuts[cut];
         let server = usize::from(number - 1) / 2;
         let rtype = if number % 2 == 1 { Rtype::A } else { Rtype::AAAA };
+        let answered = |reply: &Reply| matches!(reply.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+        held.partial |= !matches!(&outcome.end, End::Reply(reply) if answered(reply));
         if let Some(answer) = answer_of(outcome, &held.servers[server], rtype) {
             held.ttl = held.ttl.min(answer.ttl_min().unwrap_or(u32::MAX));
             for record in &answer.records {
@@ -261,7 +265,7 @@ impl<N: Network> Worker<'_, N> {
         });
         let names: Vec<Name> = names.take(SERVERS_PER_CUT_MAX).collect();
         if !names.is_empty() {
-            (held.found, held.refused) = Default::default();
+            (held.found, held.refused, held.partial) = Default::default();
             held.ttl = answer.and_then(|answer| answer.ttl_min()).unwrap_or(KEEP_MAX);
             held.servers = names;
             self.ask_addresses(now, cut);
@@ -324,7 +328,11 @@ impl<N: Network> Worker<'_, N> {
         let (route, column, first) = (held.route, held.column, held.state == CutState::Seeking);
         held.state = CutState::Open;
         let waiting = std::mem::take(&mut held.waiting);
-        self.engine.add_servers(route, &upstreams);
+        // Servers that are gone from the records are left; where not all could be looked up, nobody is.
+        match held.partial {
+            true => self.engine.add_servers(route, &upstreams),
+            false => self.engine.set_servers(now, route, &upstreams),
+        }
         for (ticket, name, rtype, probe) in waiting {
             self.ask_there(now, route, (ticket, name, rtype, probe));
         }
@@ -527,6 +535,7 @@ impl Cut {
             found: Vec::new(),
             refused: Vec::new(),
             out: 0,
+            partial: false,
             climbed: 0,
             fault: None,
             ttl: KEEP_MAX,

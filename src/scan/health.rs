@@ -246,12 +246,14 @@ impl<N: Network> Worker<'_, N> {
                         || now.since(lane.last_good) >= CONTROL_SPAN;
                     let mine = (lane.column, lane.kind);
                     let held_up = waiting && (lane.idle || self.stopping.is_some());
+                    // It has asked all that it had to: nobody else is waited for with its last control.
+                    let through = lane.idle && lane.in_flight == 0 && lane.again.is_empty() && self.window.all_opened();
                     let holds_up = held_up
                         && self
                             .window
                             .get(oldest)
                             .is_some_and(|tile| tile.tile.provisional_of(mine, Voice::Own) > 0);
-                    if due || holds_up {
+                    if due || holds_up || through {
                         self.control(now, index);
                     }
                 }

@@ -23,6 +23,13 @@ pub(super) fn receive(engine: &mut Engine, network: &mut impl Network, now: Inst
 /// Sends what may be sent; returns how much that was.
 pub(super) fn transmit(engine: &mut Engine, network: &mut impl Network, now: Instant, batch: &mut Batch) -> usize {
     let mut sent = 0;
+    // First what has been cut short: its exchanges are open already, and UDP alone could use up every pace.
+    while let Some(query) = engine.poll_tcp(now) {
+        sent += 1;
+        if let Err(key) = network.ask_tcp(query) {
+            engine.receive_tcp(now, key, Err(TcpFailure::Broken));
+        }
+    }
     loop {
         batch.clear();
         engine.poll_transmit(now, batch);
@@ -39,12 +46,6 @@ pub(super) fn transmit(engine: &mut Engine, network: &mut impl Network, now: Ins
         // Where there is no room now there may be in the next turn.
         if refused || !batch.is_full() {
             break;
-        }
-    }
-    while let Some(query) = engine.poll_tcp(now) {
-        sent += 1;
-        if let Err(key) = network.ask_tcp(query) {
-            engine.receive_tcp(now, key, Err(TcpFailure::Broken));
         }
     }
     sent

@@ -29,8 +29,9 @@ use super::ticket::LaneIndex;
 use super::window::Window;
 use super::worker::{Counted, Worker};
 
-/// Exchanges held at a time by one worker: some 6 MB.
-const SLOTS: usize = 16_384;
+/// Exchanges held at a time by one worker: enough for the windows of 300 lists with two servers each. A slot takes memory (some
+/// 350 octets) when it is first used.
+const SLOTS: usize = 65_534;
 
 /// How long a resolver may take longer with its check than the fastest one.
 const CHECK_GRACE: Span = Span::from_secs(2);

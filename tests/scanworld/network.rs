@@ -66,6 +66,28 @@ pub(crate) struct Account {
     pub(crate) limit: Option<Limit>,
 }
 
+/// When packets about a list left.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Marks {
+    pub(crate) packets: u64,
+    pub(crate) first: Instant,
+    /// Of the packet after which a server's window is free to grow.
+    pub(crate) thousandth: Instant,
+    pub(crate) last: Instant,
+}
+
+impl Marks {
+    fn note(&mut self, now: Instant) {
+        self.packets += 1;
+        self.last = now;
+        match self.packets {
+            1 => self.first = now,
+            1_000 => self.thousandth = now,
+            _ => (),
+        }
+    }
+}
+
 /// The network.
 pub(crate) struct SimNetwork {
     pub(crate) servers: Vec<Server>,
@@ -82,6 +104,8 @@ pub(crate) struct SimNetwork {
     pub(crate) outside: u64,
     /// The run must be over by then.
     pub(crate) within: Instant,
+    /// When packets about each list left: some moments of them.
+    pub(crate) marks: Vec<Marks>,
     seed: u64,
     at: HashMap<SocketAddr, usize>,
     ports: Vec<Option<SocketAddr>>,
@@ -108,13 +132,14 @@ impl SimNetwork {
             at: (0..servers.len()).map(|server| (address_of(server), server)).collect(),
             servers,
             accounts,
-            operator_of,
             global: None,
             forged_qps: 0,
             forged: 0,
             sent: 0,
             outside: 0,
             within: Instant::FAR,
+            marks: vec![Marks::default(); operator_of.len()],
+            operator_of,
             seed,
             ports: Vec::new(),
             now: Instant::ZERO,
@@ -138,6 +163,7 @@ impl SimNetwork {
             self.outside += 1;
             return;
         };
+        self.marks[list].note(self.now);
         let account = &mut self.accounts[self.operator_of[list]];
         account.packets += 1;
         if let Some(budget) = account.budget {
@@ -251,13 +277,8 @@ impl Network for SimNetwork {
 
     fn ask_tcp(&mut self, query: TcpQuery) -> Result<(), TcpKey> {
         let question = Question::of(&query.message);
-        let list = question.list;
-        if let Some(list) = list {
-            // TCP does not wait for the pace, but counts for it, and for the day.
-            let account = &mut self.accounts[self.operator_of[list]];
-            account.packets += 1;
-            assert!(account.budget.is_none_or(|budget| account.packets <= budget));
-        }
+        self.spins = 0;
+        self.count(&question);
         let server = &self.servers[self.at[&query.to]];
         let result = server.take_tcp(self.seed, self.now, &query.message);
         let after = match result {

@@ -10,7 +10,7 @@ use reputon::scan::{RunReport, Scan, ScanOptions, Stop};
 use reputon::targets::{Kind, ReadOptions, TargetSet};
 
 use super::judge::{Judge, Watch};
-use super::network::{Account, SimNetwork, address_of};
+use super::network::{Account, Marks, SimNetwork, address_of};
 use super::server::{Bad, Habit, Server};
 use super::tally::Limit;
 use super::truth::LISTED_ONE_IN;
@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) dead: f64,
     pub(crate) refusing: f64,
     pub(crate) limiting: f64,
+    /// So many replies a second is what limiting servers give, and they cut some of the rest short; none: each another limit.
+    pub(crate) limit_qps: Option<u32>,
     pub(crate) turning: f64,
     /// What servers that turn become; none: each another.
     pub(crate) into: Option<Bad>,
@@ -64,6 +66,7 @@ impl Setup {
             dead: 0.05,
             refusing: 0.03,
             limiting: 0.03,
+            limit_qps: None,
             turning: 0.03,
             into: None,
             zones_turn: true,
@@ -73,6 +76,15 @@ impl Setup {
             forged_qps: 0,
             retries: 3,
             timeout: Span::from_secs(3),
+        }
+    }
+
+    /// The world by which the engine's pace is measured: 20 to 300 ms, 1 % of packets lost, 5 % of servers dead.
+    pub(crate) fn measured(lists: usize, targets: &[&str], operator_qps: Option<f64>) -> Setup {
+        Setup {
+            dead: 0.05,
+            operator_qps,
+            ..Setup::calm(lists, targets)
         }
     }
 
@@ -107,6 +119,8 @@ pub(crate) struct Report {
     pub(crate) unknown: u64,
     /// Lists that had a good server from first to last and no budget, with pairs unknown all the same, and how many.
     pub(crate) unknown_for_nothing: Vec<(usize, u64)>,
+    /// By list: when its packets left, and the time that it needs at least.
+    pub(crate) marks: Vec<(Marks, Span)>,
 }
 
 /// Runs a scan in the world of a seed and holds it to the truth.
@@ -164,6 +178,7 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
         not_listed: judge.not_listed,
         unknown: run.lists.iter().map(|list| list.unknown).sum(),
         unknown_for_nothing,
+        marks: network.marks.iter().copied().zip(plot.bounds.iter().copied()).collect(),
         run,
     }
 }
@@ -180,6 +195,8 @@ struct Plot {
     accounts: Vec<Account>,
     operator_of: Vec<usize>,
     bound: Span,
+    /// Of each list alone.
+    bounds: Vec<Span>,
 }
 
 impl Plot {
@@ -194,6 +211,7 @@ impl Plot {
             accounts: Vec::new(),
             operator_of: (0..setup.lists).map(|list| list / 2).collect(),
             bound: Span::ZERO,
+            bounds: vec![Span::ZERO; setup.lists],
         };
         for list in setup.through_resolvers..setup.lists {
             for _ in 0..setup.servers_per_list {
@@ -226,7 +244,7 @@ impl Plot {
         let mut files = Vec::new();
         let operators = self.operator_of.last().map_or(0, |last| last + 1);
         for operator in 0..operators {
-            let qps = setup.operator_qps.filter(|_| operator % 3 == 0);
+            let qps = self.rate_of(setup, operator);
             let queries = 2.0 * asks(Kind::Ip4, targets);
             let budget = setup
                 .budget_share
@@ -298,11 +316,13 @@ impl Plot {
         !budget && self.ways(list).iter().all(|server| server.habit == Habit::Good)
     }
 
-    /// No run can be shorter: each list's questions through its servers' windows and limits, each operator's at its rate,
-    /// all at the global rate; and two round trips, for the examination and for the last control.
-    fn lower_bound(&self, setup: &Setup, targets: &TargetSet) -> Span {
+    /// No run can be shorter: the largest, over the ways, of queries ÷ allowed rate and of queries × round trip ÷ window, and
+    /// one round trip. A list's queries are taken to be shared out among its good servers as well as can be; a window is the
+    /// largest that the engine may have; what examinations, controls and lost packets take is not counted. Of what comes by way
+    /// of resolvers, their total windows bound the sum.
+    fn lower_bound(&mut self, setup: &Setup, targets: &TargetSet) -> Span {
         let asks: f64 = Kind::ALL.into_iter().map(|kind| asks(kind, targets)).sum();
-        let mut longest = 0.0f64;
+        let mut trips = vec![0.0f64; self.accounts.len()];
         let mut by_operator = vec![0.0f64; self.accounts.len()];
         let (mut all, mut resolved) = (0.0, 0.0);
         for list in 0..setup.lists {
@@ -310,18 +330,21 @@ impl Plot {
             if good.is_empty() {
                 continue;
             }
-            let account = &self.accounts[self.operator_of[list]];
+            let operator = self.operator_of[list];
+            let account = &self.accounts[operator];
             let asks = account.budget.map_or(asks, |budget| asks.min(budget as f64 / 2.0));
             let capacity: f64 = good.iter().map(|server| server.capacity_qps(WINDOW)).sum();
             let trip = good.iter().map(|server| server.rtt).min().unwrap_or(Span::ZERO);
-            longest = longest.max(asks / capacity + 2.0 * trip.as_secs_f64());
-            by_operator[self.operator_of[list]] += asks;
+            trips[operator] = trips[operator].max(trip.as_secs_f64());
+            by_operator[operator] += asks;
             all += asks;
             resolved += if self.servers_of[list].is_empty() { asks } else { 0.0 };
+            self.bounds[list] = Span::from_secs_f64(asks / capacity + trip.as_secs_f64());
         }
+        let mut longest = self.bounds.iter().map(|bound| bound.as_secs_f64()).fold(0.0, f64::max);
         for (operator, asks) in by_operator.iter().enumerate() {
-            if let Some(qps) = setup.operator_qps.filter(|_| operator % 3 == 0) {
-                longest = longest.max(asks / qps);
+            if let Some(qps) = self.rate_of(setup, operator) {
+                longest = longest.max(asks / qps + trips[operator]);
             }
         }
         if let Some(rate) = setup.rate_qps {
@@ -333,6 +356,10 @@ impl Plot {
             longest = longest.max(resolved / capacity);
         }
         Span::from_secs_f64(longest)
+    }
+
+    fn rate_of(&self, setup: &Setup, operator: usize) -> Option<f64> {
+        setup.operator_qps.filter(|_| operator % 3 == 0)
     }
 }
 
@@ -353,8 +380,8 @@ fn habit(setup: &Setup, rng: &mut StdRng) -> Habit {
         Habit::Refusing
     } else if roll < limiting {
         Habit::Limited {
-            rate_qps: rng.random_range(50..500),
-            slips: rng.random_bool(0.5),
+            rate_qps: setup.limit_qps.unwrap_or_else(|| rng.random_range(50..500)),
+            slips: setup.limit_qps.is_some() || rng.random_bool(0.5),
         }
     } else {
         Habit::Good

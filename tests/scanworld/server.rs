@@ -39,6 +39,9 @@ impl Bad {
     ];
 }
 
+/// How much longer than usual a way takes at most, as a share of it.
+const LATE: f64 = 0.2;
+
 /// How a server behaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Habit {
@@ -91,7 +94,7 @@ impl Server {
 
     /// Queries a second that it can answer us with so many in flight.
     pub(crate) fn capacity_qps(&self, window: f64) -> f64 {
-        let by_rtt = window / self.rtt.as_secs_f64();
+        let by_rtt = window / (self.rtt.as_secs_f64() * (1.0 + LATE / 2.0));
         match self.habit {
             Habit::Limited { rate_qps, .. } => by_rtt.min(f64::from(rate_qps)),
             _ => by_rtt,
@@ -128,7 +131,7 @@ impl Server {
 
     fn half_way(&self, rng: &mut StdRng) -> Span {
         let half = self.rtt.part(2);
-        half + Span::from_nanos(rng.random_range(0..=half.as_nanos() / 5))
+        half + Span::from_secs_f64(half.as_secs_f64() * rng.random_range(0.0..=LATE))
     }
 
     fn answer(&mut self, seed: u64, now: Instant, query: &[u8], rng: &mut StdRng) -> Option<Vec<u8>> {
