@@ -1,7 +1,7 @@
 //! One catalogue file: TOML in, an operator with its lists (or the graveyard) out, every mistake with its line.
 //!
 //! ```toml
-//! [operator]               # id; name, home, checked = 2026-11-23
+//! [operator]               # id; name, home, checked = 2026-11-23, apart
 //! [operator.terms]         # use, max_queries_per_day, max_qps, public_resolvers, refusal = ["127.255.255.254"]
 //! [[list]]                 # id, zone, kinds; query, role, tier, default, tags, covers, about, remove, remove_how, lookup, refusal, txt,
 //!                          # ip6_unit, name_form, test = { listed, unlisted, code }, status, retired, retired_how, confidence, sources
@@ -80,6 +80,8 @@ pub(super) struct Content {
 pub(super) struct OperatorEntry {
     pub(super) operator: Operator,
     pub(super) has_terms: bool,
+    /// Nobody knows who runs the lists: each counts as another operator's, on these terms.
+    pub(super) apart: bool,
 }
 
 /// Reads one file.
@@ -147,10 +149,12 @@ fn operator(section: &Section<'_>) -> OperatorEntry {
         terms: read,
         refusal,
     };
+    let apart = section.flag("apart").is_some_and(|apart| apart.value);
     section.finish();
     OperatorEntry {
         operator,
         has_terms: terms.is_some(),
+        apart,
     }
 }
 

@@ -116,9 +116,33 @@ impl Merge {
         let Some((entry, place)) = content.operator else {
             return;
         };
+        let apart = entry.apart.then(|| entry.operator.clone());
+        if let Some(unknown) = apart {
+            self.add_apart(&unknown, content.lists, user);
+            return;
+        }
         let operator = self.add_operator(entry, place, user);
         for (mut list, place) in content.lists {
             list.operator = operator;
+            self.lists.push(ListEntry { list, place, user });
+        }
+    }
+
+    /// Adds lists of which nobody knows who runs them: each has an operator of its own, by its own id. They are still
+    /// selected by the id in their file.
+    fn add_apart(&mut self, unknown: &Operator, lists: Vec<(List, Place)>, user: bool) {
+        for (mut list, place) in lists {
+            let entry = OperatorEntry {
+                operator: Operator {
+                    id: list.id.clone(),
+                    name: format!("{} ({})", unknown.name, list.zone),
+                    ..unknown.clone()
+                },
+                has_terms: true,
+                apart: false,
+            };
+            list.operator = self.add_operator(entry, place.clone(), user);
+            list.tags.push(unknown.id.clone());
             self.lists.push(ListEntry { list, place, user });
         }
     }
@@ -127,6 +151,7 @@ impl Merge {
         let OperatorEntry {
             mut operator,
             has_terms,
+            apart: _,
         } = entry;
         let index = |at| OperatorIndex(u16::try_from(at).unwrap_or(u16::MAX)); // LISTS_MAX is checked before use
         let Some(at) = self.operators.iter().position(|other| other.operator.id == operator.id) else {

@@ -74,7 +74,12 @@ impl Catalogue {
             let kept = self.indexed().filter(|(_, list)| keep(list));
             kept.map(|(index, _)| index).collect()
         };
-        let of_operator = |id: &str| lists(&|list| alive(list) && self.operator(list.operator).id == id);
+        // Lists whose operators nobody knows have the id in their file as a tag.
+        let of_operator = |id: &str| {
+            let is_one = self.operators.iter().any(|operator| operator.id == id);
+            let tagged = |list: &List| !is_one && list.tags.iter().any(|tag| tag == id);
+            lists(&|list| alive(list) && (self.operator(list.operator).id == id || tagged(list)))
+        };
         let found = match (word, word.split_once(':')) {
             ("default", _) => return Ok(lists(&|list| alive(list) && list.default)),
             ("all", _) => return Ok(lists(&alive)),
