@@ -293,6 +293,8 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) pace: PaceOptions,
     #[command(flatten)]
+    pub(crate) db: DbOptions,
+    #[command(flatten)]
     pub(crate) format: TextFormat,
 }
 

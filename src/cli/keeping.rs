@@ -370,6 +370,8 @@ fn add_earlier(open: &Open, record: &mut RunRecord, lists: &mut [ListRecord]) ->
     if let Some(earlier) = earlier.and_then(|text| serde_json::from_str::<RunRecord>(text).ok()) {
         record.asked += earlier.asked;
         record.retried += earlier.retried;
+        // What this part found to rest on a false denial may be the same: tiles that were recalled are counted again.
+        record.unproved = record.unproved.max(earlier.unproved);
         for (operator, queries) in earlier.queries {
             *record.queries.entry(operator).or_insert(0) += queries;
         }
@@ -492,6 +494,7 @@ fn plan_facts((args, targets): (&ScanArgs, &str), plan: &Plan<'_>, options: &Sca
             "folding",
             if args.savings.known.no_fold { "none" } else { "" }.to_owned(),
         ),
+        ("pruning", if options.prune { "yes" } else { "" }.to_owned()),
         ("zone data", local.join(" ")),
         ("lists", lists.collect::<Vec<_>>().join(" ")),
         ("catalogue", plan.catalogue.hash().to_owned()),

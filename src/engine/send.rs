@@ -363,7 +363,7 @@ mod tests {
             zone_octets: 6,
             pace: None,
         });
-        let mut asked = |engine: &mut Engine| -> Vec<u8> {
+        let asked = |engine: &mut Engine| -> Vec<u8> {
             for _ in 0..16 {
                 let ask = Ask {
                     ticket: Ticket(0),

@@ -1,13 +1,13 @@
 //! What a plan costs whom, before anything is sent: queries by list and operator, days of budget, and the time it takes.
 //!
 //! What cannot be known beforehand is assumed, and on the careful side: the share of listings (each has its text asked for),
-//! round trips, no retries, nothing pruned. A run that is bound by rates takes the time that is said here.
+//! round trips, no retries, nothing pruned (what that may save is said apart). A run that is bound by rates takes the time that is said here.
 
 use std::collections::{BTreeMap, HashSet};
 
 use rand::Rng;
 
-use crate::dnsxl::{ListIndex, NameForm, OperatorIndex, Reason, probes};
+use crate::dnsxl::{ListIndex, NameForm, OperatorIndex, Reason, positive, probes};
 use crate::targets::{Kind, Target, special_use};
 
 use super::plan::{Plan, Treatment};
@@ -29,6 +29,13 @@ const AROUND_SECONDS: f64 = 0.5;
 
 /// Queries a second that one resolver or server bears where nobody sets a rate: a window of 512 at 50 ms.
 const UNPACED_QPS: f64 = 10_240.0;
+
+/// What pruning asks all the same: addresses below a denied parent, all of them below the first and one in so many, and the proof
+/// of two servers. Blocks with fewer addresses are asked one by one.
+const PRUNE_WORTH: u64 = 16;
+const PRUNE_SAMPLE: u64 = 2;
+const PRUNE_FULL_ONE_IN: u64 = 100;
+const PRUNE_PROOF: u64 = 8;
 
 /// What bounds the pace.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +97,8 @@ pub struct Load {
     pub rate_qps: Option<f64>,
     /// Queries a day at most, if there is a limit that holds.
     pub per_day: Option<u64>,
+    /// What of today's limit has been used up by earlier runs.
+    pub spent: u64,
 }
 
 /// What decides how long a run takes.
@@ -122,6 +131,8 @@ pub struct Estimate {
     pub days: u64,
     /// Queries that would be asked without folding, sharing and data at hand.
     pub unsaved: u64,
+    /// What pruning may save at most: no parent has anything below it, and every server proves itself.
+    pub prunable: u64,
 }
 
 impl Load {
@@ -130,10 +141,12 @@ impl Load {
         self.probes + self.controls + self.pairs + self.texts
     }
 
-    /// Days that its daily limit makes of it.
+    /// Days that its daily limit makes of it, today with what is left of it.
     pub fn days(&self) -> u64 {
-        self.per_day
-            .map_or(1, |limit| self.queries().div_ceil(limit.max(1)).max(1))
+        self.per_day.map_or(1, |limit| {
+            let today = limit.saturating_sub(self.spent);
+            1 + self.queries().saturating_sub(today).div_ceil(limit.max(1))
+        })
     }
 
     /// Seconds that its rate makes of it.
@@ -147,13 +160,24 @@ impl Estimate {
     pub fn queries(&self) -> u64 {
         self.loads.iter().map(Load::queries).sum()
     }
+
+    /// Takes into account what operators have been asked today already.
+    pub fn remember(&mut self, spent: impl Fn(OperatorIndex) -> u64) {
+        for load in &mut self.loads {
+            load.spent = spent(load.operator);
+        }
+        self.days = self.loads.iter().map(Load::days).max().unwrap_or(1);
+    }
 }
 
 /// Targets, counted as questions see them.
 #[derive(Debug, Default)]
 struct Survey {
     special: [u64; Kind::ALL.len()],
-    /// Addresses that are the first of their unit in their tile, by its prefix length.
+    /// IPv4 addresses in blocks whose parents are worth a question, and those blocks.
+    in_blocks: u64,
+    blocks: u64,
+    /// Addresses that are asked for their unit, by its prefix length: the first, where the tile before ended in another.
     firsts: BTreeMap<u8, u64>,
     /// Domains that have two names for lists that want both.
     two_names: u64,
@@ -176,18 +200,22 @@ impl Survey {
                 .collect();
             return survey;
         }
+        let mut last: BTreeMap<u8, u128> = BTreeMap::new();
         for chunk in plan.targets.chunks() {
-            let mut seen = HashSet::new();
+            let mut seen: HashSet<(u8, u128)> = last.iter().map(|(&unit, &prefix)| (unit, prefix)).collect();
+            let mut blocks: BTreeMap<u32, u64> = BTreeMap::new();
             for target in chunk.iter() {
                 if special_use(&target).is_some() {
                     survey.special[target.kind() as usize] += 1;
                     continue;
                 }
                 match (&target, both) {
+                    (Target::Ip4(address), _) => *blocks.entry(address.to_bits() >> 8).or_insert(0) += 1,
                     (Target::Ip6(address), _) => {
                         for &unit in &units {
                             let prefix = address.to_bits().checked_shr(128 - u32::from(unit)).unwrap_or(0);
                             *survey.firsts.entry(unit).or_insert(0) += u64::from(seen.insert((unit, prefix)));
+                            last.insert(unit, prefix);
                         }
                     }
                     (Target::Domain(_), Some(questions)) => {
@@ -197,8 +225,23 @@ impl Survey {
                     _ => {}
                 }
             }
+            for count in blocks.into_values().filter(|&count| count >= PRUNE_WORTH) {
+                survey.in_blocks += count;
+                survey.blocks += 1;
+            }
         }
         survey
+    }
+
+    /// Queries about IPv4 addresses that one list need not be asked, at best. (See `scan::prune` for the rules.)
+    fn prunable(&self) -> u64 {
+        if self.blocks == 0 {
+            return 0;
+        }
+        let whole = self.in_blocks / self.blocks;
+        let full = whole * (1 + self.blocks / PRUNE_FULL_ONE_IN);
+        let sampled = self.blocks * (1 + PRUNE_SAMPLE);
+        self.in_blocks.saturating_sub(full + sampled + PRUNE_PROOF)
     }
 }
 
@@ -208,7 +251,7 @@ impl Plan<'_> {
         let survey = Survey::of(self);
         let mut rows = Vec::new();
         let mut loads: BTreeMap<OperatorIndex, Load> = BTreeMap::new();
-        let mut unsaved = 0;
+        let (mut unsaved, mut prunable) = (0, 0);
         for column in 0..self.columns.len() {
             for kind in self.kinds() {
                 let row = self.row(column, kind, &survey);
@@ -216,6 +259,9 @@ impl Plan<'_> {
                 let twice = u64::from(kind == Kind::Domain && facts.name_form == NameForm::Both);
                 if !matches!(row.way, Way::NotAsked(_)) {
                     unsaved += row.pairs + twice * survey.two_names;
+                }
+                if row.way == Way::Asked && kind == Kind::Ip4 && positive(facts, kind).is_some() {
+                    prunable += survey.prunable();
                 }
                 if row.way == Way::Asked && row.queries > 0 {
                     let terms = &self.catalogue.operator(facts.operator).terms;
@@ -227,6 +273,7 @@ impl Plan<'_> {
                         texts: 0,
                         rate_qps: terms.max_qps.filter(|_| !paces.ignore_budgets),
                         per_day: terms.max_queries_per_day.filter(|_| !paces.ignore_budgets),
+                        spent: 0,
                     });
                     load.pairs += row.queries;
                     if facts.txt {
@@ -262,6 +309,7 @@ impl Plan<'_> {
             rows,
             loads,
             unsaved,
+            prunable,
         }
     }
 

@@ -164,3 +164,22 @@ impl Ledger for StoreLedger {
         }
     }
 }
+
+impl Store {
+    /// What every operator was asked in the last 24 hours, as far as that was reserved here, by its id.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn asked_lately(&self, now: Timestamp) -> Result<BTreeMap<String, u64>, StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "the budgets cannot be read");
+        let since = now.as_second() - DAY_SECS - (LEASE_SPAN.as_millis() / 1_000).cast_signed();
+        let sum = "SELECT operator, sum(queries) FROM leases WHERE taken >= ?1 GROUP BY operator";
+        let mut statement = self.connection.prepare(sum).map_err(failed())?;
+        let rows = statement
+            .query_map([since], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+            })
+            .map_err(failed())?;
+        rows.collect::<Result<_, _>>().map_err(failed())
+    }
+}

@@ -1,18 +1,22 @@
 //! `reputon plan`: what a scan would ask of whom, and how long it would take. Sends nothing.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
+use jiff::Timestamp;
 use reputon::dnsxl::Catalogue;
 use reputon::plan::{Bound, Estimate, Load, Paces, Row, Way};
 use reputon::report::{to_json, visible};
 use reputon::stages::{Stage, Stages};
+use reputon::store::Store;
 use reputon::targets::{Kind, TargetSet};
 use serde_json::{Value, json};
 
 use crate::cli::args::PlanArgs;
 use crate::cli::build;
 use crate::cli::ground::Ground;
+use crate::cli::keeping::database;
 use crate::cli::options::TextChoice;
 
 /// Shows the plan.
@@ -27,7 +31,14 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
         lookups: lookups(build::stages(&args.stages), &ground.targets),
     };
     let plan = ground.plan();
-    let estimate = plan.estimate(paces, &mut rand::rng());
+    let mut estimate = plan.estimate(paces, &mut rand::rng());
+    if !paces.ignore_budgets {
+        let spent = spent(args);
+        estimate.remember(|operator| spent.get(&ground.catalogue.operator(operator).id).copied().unwrap_or(0));
+    }
+    if !args.pace.prune {
+        estimate.prunable = 0;
+    }
     let default = match io::stdout().is_terminal() {
         true => TextChoice::Table,
         false => TextChoice::Json,
@@ -42,6 +53,23 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
         TextChoice::Table => table(&mut out, (&ground.catalogue, plan.targets.len()), &estimate, paces)?,
     }
     Ok(0)
+}
+
+/// What operators have been asked today, by the run database; nothing where there is none yet. One that cannot be read is said.
+fn spent(args: &PlanArgs) -> BTreeMap<String, u64> {
+    let found = database(&args.db).map(|path| path.filter(|path| path.exists()));
+    let path = match found {
+        Ok(Some(path)) => path,
+        _ => return BTreeMap::new(),
+    };
+    let read = Store::open_to_read(&path).and_then(|store| store.asked_lately(Timestamp::now()));
+    read.unwrap_or_else(|error| {
+        eprintln!(
+            "reputon: {}; budgets are taken to be whole",
+            visible(&error.to_string())
+        );
+        BTreeMap::new()
+    })
 }
 
 /// What the stages are expected to ask: an address for its name and that for the address, a domain a few questions a stage.
@@ -75,6 +103,7 @@ fn json(catalogue: &Catalogue, targets: u64, estimate: &Estimate, paces: Paces) 
         "targets": targets,
         "special_use": estimate.special_use,
         "queries": estimate.queries(),
+        "queries_least": estimate.queries() - estimate.prunable,
         "lookups": paces.lookups,
         "pairs_without_saving": estimate.unsaved,
         "rate": paces.rate_qps,
@@ -114,6 +143,7 @@ fn json_load(catalogue: &Catalogue, load: &Load) -> Value {
         "qps": load.rate_qps,
         "seconds": load.seconds().map(|seconds| (seconds * 10.0).round() / 10.0),
         "per_day": load.per_day,
+        "spent": load.spent,
         "days": load.days(),
     })
 }
@@ -179,6 +209,13 @@ fn table(
          alone; some {} questions of the stages",
         estimate.special_use, estimate.unsaved, paces.lookups,
     )?;
+    if estimate.prunable > 0 {
+        writeln!(
+            out,
+            "pruning: {} queries at best, {queries} at worst",
+            queries - estimate.prunable
+        )?;
+    }
     let rate = paces
         .rate_qps
         .map_or("no limit".to_owned(), |rate| format!("{rate} a second"));
@@ -196,10 +233,11 @@ fn table(
     for load in estimate.loads.iter().filter(|load| load.days() > 1) {
         writeln!(
             out,
-            "{}: {} queries at {} a day are {} days: what is over the budget stays unknown until then",
+            "{}: {} queries at {} a day, of which {} are used up today, are {} days: what is over the budget stays unknown until then",
             visible(&catalogue.operator(load.operator).name),
             load.queries(),
             load.per_day.unwrap_or_default(),
+            load.spent,
             load.days(),
         )?;
     }
