@@ -8,6 +8,8 @@
 //! `REPUTON_WORLD=PREFIX[,PREFIX…]` takes other ranges than the usual ones, `REPUTON_SEEDS=N` other than three seeds,
 //! `REPUTON_WORLD_LISTS=1` tells of the lists that were ready last.
 
+#![allow(clippy::print_stdout, reason = "the figures are what it is for")]
+
 #[path = "../tests/scanworld/mod.rs"]
 mod scanworld;
 

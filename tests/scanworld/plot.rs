@@ -359,7 +359,7 @@ impl Plot {
     }
 
     fn rate_of(&self, setup: &Setup, operator: usize) -> Option<f64> {
-        setup.operator_qps.filter(|_| operator % 3 == 0)
+        setup.operator_qps.filter(|_| operator.is_multiple_of(3))
     }
 }
 
