@@ -1,6 +1,7 @@
 //! What a person reads: the catalogue shown, the reports of a scan of the lab, and the errors of bad input, as snapshots.
 //! What changes from run to run is replaced by words in angle brackets.
 
+use std::io::BufRead;
 use std::path::Path;
 
 use assert_cmd::Command;
@@ -141,4 +142,131 @@ fn a_selection_that_is_none_and_a_resolver_that_is_not_there() {
     let told = told(folder.path(), &arguments);
     let (steady, _) = told.split_once("reputon: 0 of 1").expect("a last line with times");
     insta::assert_snapshot!(steady);
+}
+
+/// What changes from run to run taken out: times, counts of packets that depend on them, ports.
+fn steady(told: &str, resolver: Option<&str>) -> String {
+    let line = |line: &str| match line {
+        line if line.starts_with("Run: ") => "Run: <times and packets>".to_owned(),
+        line if line.starts_with("reputon: ") && line.contains(" queries (") => {
+            let (known, _) = line.split_once(", ").expect("known, then packets");
+            format!("{known}, <packets and time>")
+        }
+        line => match resolver {
+            Some(address) => line.replace(address, "<resolver>"),
+            None => line.to_owned(),
+        },
+    };
+    told.lines().map(|each| line(each) + "\n").collect()
+}
+
+#[test]
+fn a_scan_of_the_lab_as_table() {
+    let arguments = [
+        "scan",
+        "--lab",
+        "203.0.113.10-203.0.113.12",
+        "10.0.0.1",
+        "mail.example-shop.test",
+        "-f",
+        "table",
+        "--db",
+        "none",
+    ];
+    insta::assert_snapshot!(steady(&told(folder().path(), &arguments), None));
+}
+
+#[test]
+fn a_scan_of_the_lab_as_json() {
+    let folder = folder();
+    let arguments = [
+        "scan",
+        "--lab",
+        "--lists",
+        "lab-zen,lab-wl",
+        "203.0.113.25",
+        "-q",
+        "-f",
+        "json",
+        "--db",
+        "none",
+    ];
+    let told = told(folder.path(), &arguments);
+    let (_, rest) = told.split_once("-- out\n").expect("standard output");
+    let (out, _) = rest.split_once("-- err\n").expect("standard error");
+    let mut report: serde_json::Value = serde_json::from_str(out).expect("JSON");
+    for (of, field) in [
+        ("run", "started"),
+        ("run", "finished"),
+        ("run", "version"),
+        ("run", "catalogue"),
+        ("run", "resolvers"),
+    ] {
+        assert!(!report[of][field].is_null(), "{of}.{field}");
+        report[of][field] = format!("<{field}>").into();
+    }
+    // How many packets it took depends on what was lost.
+    for field in ["asked", "retried", "queries"] {
+        report["run"][field] = "<packets>".into();
+    }
+    for list in report["lists"].as_array_mut().expect("lists") {
+        list["asked"] = "<packets>".into();
+    }
+    insta::assert_snapshot!(serde_json::to_string_pretty(&report).expect("JSON"));
+}
+
+#[test]
+fn resolvers_that_cannot_be_used_are_named_with_the_mend() {
+    let folder = folder();
+    std::fs::write(folder.path().join("lab.toml"), reputon::lab::CATALOGUE).expect("written");
+    let mut lab = std::process::Command::new(assert_cmd::cargo::cargo_bin("reputon"))
+        .args(["lab", "-q"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = std::io::BufReader::new(lab.stdout.take().expect("piped")).lines();
+    let faces: Vec<String> = lines.take(6).map(|line| line.expect("text")).collect();
+    let scan = |resolver: &str, timeout: &str| {
+        let arguments = [
+            "scan",
+            "203.0.113.10",
+            "--stages",
+            "none",
+            "--only-catalogue",
+            "--catalogue",
+            "lab.toml",
+            "--timeout",
+            timeout,
+            "-f",
+            "table",
+            "--db",
+            "none",
+            "--resolver",
+            resolver,
+        ];
+        steady(&told(folder.path(), &arguments), Some(resolver))
+    };
+    let found = ["rewriting", "stripping"].map(|wanted| {
+        let face = faces.iter().find_map(|line| line.strip_prefix(wanted));
+        scan(face.expect("it is there").trim(), "3")
+    });
+    lab.kill().expect("it was running");
+    lab.wait().expect("it ends");
+    insta::assert_snapshot!("a_resolver_that_rewrites", found[0]);
+    insta::assert_snapshot!("a_resolver_that_strips", found[1]);
+    insta::assert_snapshot!("a_resolver_that_is_not_there", scan("127.0.0.1:9", "0.2"));
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_told_before_the_first_query() {
+    let arguments = [
+        "scan",
+        "--lab",
+        "203.0.113.10",
+        "--db",
+        "none",
+        "-o",
+        "missing/report.csv",
+    ];
+    insta::assert_snapshot!(told(folder().path(), &arguments));
 }
