@@ -20,7 +20,7 @@
 //!    know no engine. Both sides speak [`exchange`].
 //! 2. What the network does is data. Every planned pair ends as exactly one [`dnsxl::Observation`], and what is not known is
 //!    `Unknown` with its cause, never clean and never listed.
-//! 3. The tile (256 targets × the lists) is the unit of memory and order: a bounded number is open, whatever the range.
+//! 3. The tile (256 targets, of whatever kinds, × the lists) is the unit of memory and order: a bounded number is open, whatever the range.
 //!
 //! # The floors
 //!
