@@ -260,7 +260,7 @@ fn r20_sigterm_under_load_ends_in_order_and_the_run_goes_on() {
 /// Targets whose stages were under way are explained by the part that goes on, as if nothing had been.
 #[test]
 fn r20_sigint_in_the_midst_of_stages_ends_in_order_and_the_run_goes_on() {
-    let world = World::new("int", 3_000, "rdns,spf,dmarc");
+    let world = World::new("int", 12_000, "rdns,spf,dmarc");
     told_to_stop(&world, "-INT", 130);
     let findings = fs::read_to_string(world.file("run.db.x.jsonl")).expect("it was written");
     assert!(
