@@ -83,7 +83,7 @@ fn every_form_opens_with_the_recommendation() {
         .stdout(predicate::str::starts_with("203.0.113.0/24: reject"))
         .stdout(predicate::str::contains("Hijacked space (DROP)"));
     let markdown = std::fs::read_to_string(markdown).expect("written");
-    assert!(markdown.starts_with("# 203.0.113.0/24&#58; reject"), "{markdown}");
+    assert!(markdown.starts_with("# 203.0.113.0/24: reject"), "{markdown}");
     let html = std::fs::read_to_string(html).expect("written");
     assert!(html.contains("203.0.113.0/24: reject: do not buy it"));
 }
