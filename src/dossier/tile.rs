@@ -629,6 +629,7 @@ mod tests {
         tile.exclude(0, 0, Reason::Excluded);
         tile.exclude(0, 0, Reason::Excluded);
     }
+
     /// A list that is asked of addresses and of names has two lanes over one column: neither touches the other's pairs.
     #[test]
     fn kinds_that_alternate_stand_and_fall_apart() {

@@ -1,7 +1,8 @@
 //! What a plan costs whom, before anything is sent: queries by list and operator, days of budget, and the time it takes.
 //!
 //! What cannot be known beforehand is assumed, and on the careful side: the share of listings (each has its text asked for),
-//! round trips, no retries, nothing pruned (what that may save is said apart). A run that is bound by rates takes the time that is said here.
+//! round trips, no retries, nothing pruned (what that may save is said apart). A run that is bound by rates takes the time
+//! that is said here.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,6 +10,8 @@ use rand::Rng;
 
 use crate::dnsxl::{ListIndex, NameForm, OperatorIndex, Reason, positive, probes};
 use crate::targets::{Kind, Target, special_use};
+
+use super::pruning::{FULL_ONE_IN, QUESTIONS, SAMPLE, WORTH};
 
 use super::plan::{Plan, Treatment};
 
@@ -30,12 +33,8 @@ const AROUND_SECONDS: f64 = 0.5;
 /// Queries a second that one resolver or server bears where nobody sets a rate: a window of 512 at 50 ms.
 const UNPACED_QPS: f64 = 10_240.0;
 
-/// What pruning asks all the same: addresses below a denied parent, all of them below the first and one in so many, and the proof
-/// of two servers. Blocks with fewer addresses are asked one by one.
-const PRUNE_WORTH: u64 = 16;
-const PRUNE_SAMPLE: u64 = 2;
-const PRUNE_FULL_ONE_IN: u64 = 100;
-const PRUNE_PROOF: u64 = 8;
+/// Servers of a list that prove themselves before pruning, as is assumed.
+const SERVERS: u64 = 2;
 
 /// What bounds the pace.
 #[derive(Debug, Clone, Copy)]
@@ -225,7 +224,7 @@ impl Survey {
                     _ => {}
                 }
             }
-            for count in blocks.into_values().filter(|&count| count >= PRUNE_WORTH) {
+            for count in blocks.into_values().filter(|&count| count >= WORTH as u64) {
                 survey.in_blocks += count;
                 survey.blocks += 1;
             }
@@ -233,15 +232,16 @@ impl Survey {
         survey
     }
 
-    /// Queries about IPv4 addresses that one list need not be asked, at best. (See `scan::prune` for the rules.)
+    /// Queries about IPv4 addresses that one list need not be asked, at best.
     fn prunable(&self) -> u64 {
         if self.blocks == 0 {
             return 0;
         }
         let whole = self.in_blocks / self.blocks;
-        let full = whole * (1 + self.blocks / PRUNE_FULL_ONE_IN);
-        let sampled = self.blocks * (1 + PRUNE_SAMPLE);
-        self.in_blocks.saturating_sub(full + sampled + PRUNE_PROOF)
+        let full = whole * (1 + self.blocks / u64::from(FULL_ONE_IN));
+        let sampled = self.blocks * (1 + SAMPLE as u64);
+        self.in_blocks
+            .saturating_sub(full + sampled + SERVERS * QUESTIONS as u64)
     }
 }
 

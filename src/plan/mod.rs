@@ -14,6 +14,7 @@ mod ledger;
 mod local;
 #[expect(clippy::module_inception, reason = "the file is named for the one thing it holds")]
 mod plan;
+pub(crate) mod pruning;
 
 pub use estimate::{Bound, Estimate, Load, Paces, Row, Way};
 pub use ledger::{LEASE_SPAN, Ledger, RunLedger, chunk_of};

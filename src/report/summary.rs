@@ -70,6 +70,46 @@ pub(super) struct Entry {
     pub(super) reason: String,
 }
 
+impl PerList {
+    /// The causes of its unknown pairs, with their numbers.
+    fn causes(&self) -> Vec<(Cause, u64)> {
+        let all = Cause::ALL.iter().map(|cause| (*cause, self.unknown[*cause as usize]));
+        all.filter(|(_, number)| *number > 0).collect()
+    }
+}
+
+/// A list with unknown pairs.
+struct UnknownList {
+    id: String,
+    causes: Vec<(Cause, u64)>,
+}
+
+/// A row for many lists that are unknown for the same one cause, and one for each of the others.
+fn gathered(mut lists: Vec<UnknownList>) -> Vec<(String, String, String)> {
+    let mut rows = Vec::new();
+    for cause in Cause::ALL {
+        let is_alike = |list: &UnknownList| matches!(list.causes[..], [(only, _)] if only == *cause);
+        let alike: Vec<&UnknownList> = lists.iter().filter(|list| is_alike(list)).collect();
+        if alike.len() > ALIKE_MAX {
+            let named: Vec<&str> = alike.iter().map(|list| list.id.as_str()).take(ALIKE_NAMED).collect();
+            let which = format!("{} and {} more lists", named.join(", "), alike.len() - named.len());
+            let numbers = || alike.iter().map(|list| list.causes[0].1);
+            let targets = match (numbers().min(), numbers().max()) {
+                (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
+                (least, _) => format!("{} each", least.unwrap_or(0)),
+            };
+            rows.push((which, targets, format!("{cause} {}", numbers().sum::<u64>())));
+            lists.retain(|list| !is_alike(list));
+        }
+    }
+    rows.extend(lists.into_iter().map(|list| {
+        let all: u64 = list.causes.iter().map(|(_, number)| number).sum();
+        let causes = list.causes.iter().map(|(cause, number)| format!("{cause} {number}"));
+        (list.id, all.to_string(), causes.collect::<Vec<_>>().join(", "))
+    }));
+    rows
+}
+
 /// Lists unknown for the same one cause that are told one by one.
 const ALIKE_MAX: usize = 8;
 
@@ -183,58 +223,12 @@ impl Summary {
     /// Lists with unknown pairs: id, targets, and each cause with its number. Where many are unknown for the same one cause
     /// (a resolver that does not answer), they are one row.
     pub(super) fn unknowns(&self, catalogue: &Catalogue) -> Vec<(String, String, String)> {
-        let counts = |counted: &PerList| -> Vec<(Cause, u64)> {
-            let causes = Cause::ALL
-                .iter()
-                .map(|cause| (*cause, counted.unknown[*cause as usize]));
-            causes.filter(|(_, number)| *number > 0).collect()
-        };
         let lists = self.lists.iter().zip(catalogue.lists());
-        let unknown: Vec<(String, Vec<(Cause, u64)>)> = lists
-            .map(|(counted, list)| (visible(&list.id).into_owned(), counts(counted)))
-            .filter(|(_, causes)| !causes.is_empty())
-            .collect();
-        let only = |causes: &[(Cause, u64)]| match causes {
-            [(cause, number)] => Some((*cause, *number)),
-            _ => None,
-        };
-        let mut rows = Vec::new();
-        let mut told = Vec::new();
-        for (id, causes) in &unknown {
-            let alike: Vec<(&str, u64)> = match only(causes) {
-                Some((cause, _)) if told.contains(&cause) => continue,
-                Some((cause, _)) => unknown
-                    .iter()
-                    .filter_map(|(id, causes)| {
-                        Some((id.as_str(), only(causes).filter(|(other, _)| *other == cause)?.1))
-                    })
-                    .collect(),
-                None => Vec::new(),
-            };
-            if let (Some((cause, _)), true) = (only(causes), alike.len() > ALIKE_MAX) {
-                told.push(cause);
-                let all: u64 = alike.iter().map(|(_, number)| number).sum();
-                let (least, most) = alike.iter().fold((u64::MAX, 0), |(least, most), (_, number)| {
-                    (least.min(*number), most.max(*number))
-                });
-                let targets = if least == most {
-                    format!("{most} each")
-                } else {
-                    format!("{least} to {most}")
-                };
-                let named: Vec<&str> = alike.iter().map(|(id, _)| *id).take(ALIKE_NAMED).collect();
-                let which = format!("{} and {} more lists", named.join(", "), alike.len() - named.len());
-                rows.push((which, targets, format!("{cause} {all}")));
-                continue;
-            }
-            let all: u64 = causes.iter().map(|(_, number)| number).sum();
-            let causes: Vec<String> = causes
-                .iter()
-                .map(|(cause, number)| format!("{cause} {number}"))
-                .collect();
-            rows.push((id.clone(), all.to_string(), causes.join(", ")));
-        }
-        rows
+        let lists = lists.map(|(counted, list)| UnknownList {
+            id: visible(&list.id).into_owned(),
+            causes: counted.causes(),
+        });
+        gathered(lists.filter(|list| !list.causes.is_empty()).collect())
     }
 
     /// What to do about each list with block-role entries, the hardest first.
@@ -311,4 +305,32 @@ fn entries(judged: &Judged<'_>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = entries.collect();
     entries.sort_by_key(|entry| (entry.role, entry.tier));
     entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_lists_that_are_unknown_for_one_cause_are_one_row() {
+        let list = |at: u64, causes: &[(Cause, u64)]| UnknownList {
+            id: format!("list-{at}"),
+            causes: causes.to_vec(),
+        };
+        let alike = |count: u64| (1..=count).map(|at| list(at, &[(Cause::ResolverBroken, at)]));
+        let both = list(99, &[(Cause::Timeout, 2), (Cause::ResolverBroken, 3)]);
+        let few = gathered(alike(ALIKE_MAX as u64).collect());
+        assert_eq!(few.len(), ALIKE_MAX);
+        let many = gathered(std::iter::once(both).chain(alike(ALIKE_MAX as u64 + 1)).collect());
+        let row = |which: &str, targets: &str, causes: &str| (which.to_owned(), targets.to_owned(), causes.to_owned());
+        let expected = [
+            row(
+                "list-1, list-2, list-3 and 6 more lists",
+                "1 to 9",
+                "resolver_broken 45",
+            ),
+            row("list-99", "5", "timeout 2, resolver_broken 3"),
+        ];
+        assert_eq!(many, expected);
+    }
 }

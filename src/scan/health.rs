@@ -34,11 +34,6 @@ const SUSPENSION: Span = Span::from_secs(2);
 /// cannot be asked looks like a list that does not answer.
 const PROBES_MAX: usize = 24;
 
-/// Whether all that the lane had to ask has been asked and answered.
-fn is_through(lane: &Lane) -> bool {
-    lane.idle && lane.in_flight == 0 && lane.again.is_empty()
-}
-
 impl<N: Network> Worker<'_, N> {
     /// What a lane's replies are read by.
     pub(super) fn reader(&self, lane: &Lane) -> Reader<'_> {
@@ -252,7 +247,7 @@ impl<N: Network> Worker<'_, N> {
                     let mine = (lane.column, lane.kind);
                     let held_up = waiting && (lane.idle || self.stopping.is_some());
                     // It has asked all that it had to: nobody else is waited for with its last control.
-                    let through = is_through(lane) && self.window.all_opened() && !self.is_fed(lane);
+                    let through = lane.is_through() && self.window.all_opened() && !self.is_fed(lane);
                     let holds_up = held_up
                         && self
                             .window
@@ -275,7 +270,7 @@ impl<N: Network> Worker<'_, N> {
         };
         let given_up = |other: &Lane| matches!(other.standing, Standing::GivenUp(_));
         let mut feeding = self.lanes.iter().filter(feeds);
-        feeding.any(|other| !given_up(other) && !is_through(other))
+        feeding.any(|other| !given_up(other) && !other.is_through())
     }
 
     /// Sends the control of a lane.

@@ -118,6 +118,11 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// Whether all that it had to ask has been asked and answered.
+    pub(super) fn is_through(&self) -> bool {
+        self.idle && self.in_flight == 0 && self.again.is_empty()
+    }
+
     pub(super) fn new(list: ListIndex, column: usize, kind: Kind, route: Route, routed: bool) -> Lane {
         Lane {
             list,

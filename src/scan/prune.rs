@@ -24,6 +24,7 @@ use rand::RngExt;
 use crate::clock::Instant;
 use crate::dnsxl::{How, Observation, Subject, positive};
 use crate::exchange::{Ask, End, Outcome, Reply, Upstream};
+use crate::plan::pruning::{FULL_ONE_IN, QUESTIONS, SAMPLE, WORTH};
 use crate::targets::{Kind, Target};
 use crate::wire::{Name, Rcode, Rtype};
 
@@ -32,20 +33,8 @@ use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
 use super::worker::Worker;
 
-/// Open pairs of a /24 that are worth a question about their parent.
-const WORTH: usize = 16;
-
-/// Addresses below each denied parent that are asked all the same.
-const SAMPLE: usize = 2;
-
-/// One in so many denied parents is asked about in full.
-const FULL_ONE_IN: u32 = 100;
-
 /// Tiles whose parents are asked about in one turn: fewer than the slots that are kept back.
 const TILES_PER_TURN: usize = 16;
-
-/// Questions of a proof: the test entry, and its parents of three, two and one octets.
-const QUESTIONS: usize = 4;
 
 /// What is known of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
