@@ -93,6 +93,32 @@ pub(crate) fn ledger(db: &DbOptions, lab: &LabOptions, quiet: bool) -> Box<dyn L
     }
 }
 
+/// The journal of a run that is not kept: what is pruned may have to be taken back, and must be recalled for that.
+pub(crate) fn scratch(plan: &Plan<'_>, options: &ScanOptions, quiet: bool) -> Box<dyn Journal> {
+    if !options.prune {
+        return Box::new(NoJournal);
+    }
+    let told = move |error: &StoreError| {
+        let error = anyhow::anyhow!("{error}; what is pruned cannot be taken back in this run");
+        say(&error, quiet);
+    };
+    match RunJournal::scratch(columns(plan), told) {
+        Ok(journal) => Box::new(journal),
+        Err(error) => {
+            told(&error);
+            Box::new(NoJournal)
+        }
+    }
+}
+
+/// The lists of a plan's columns, with their ids.
+fn columns(plan: &Plan<'_>) -> Vec<(ListIndex, String)> {
+    let lists = plan.columns.iter();
+    lists
+        .map(|column| (column.list, plan.catalogue.list(column.list).id.clone()))
+        .collect()
+}
+
 /// What a scan does with its database.
 pub(crate) enum Kept {
     /// It keeps a run, or nothing.
@@ -104,7 +130,8 @@ pub(crate) enum Kept {
 /// The memory of a scan.
 pub(crate) struct Keeping {
     open: Option<Open>,
-    no_journal: NoJournal,
+    /// The journal of a run that is not kept.
+    scratch: Box<dyn Journal>,
     run_ledger: RunLedger,
     /// Something could not be written down.
     failed: Rc<Cell<bool>>,
@@ -138,13 +165,14 @@ impl Keeping {
         quiet: bool,
     ) -> anyhow::Result<Kept> {
         let wanted = args.keep.resume || args.keep.diff.is_some();
+        let nothing = || Keeping::new(scratch(plan, options, quiet));
         let rehearsal = is_rehearsal(&args.lab);
         let named = args.keep.db.db.is_some();
         if rehearsal && !named {
             if wanted {
                 bail!("a rehearsal is not kept unless you name a file: --resume and --diff need --db FILE with --lab");
             }
-            return Ok(Kept::Run(Box::new(Keeping::nothing())));
+            return Ok(Kept::Run(Box::new(nothing())));
         }
         let path = match database(&args.keep.db) {
             Ok(None) if args.notify.is_wanted() => {
@@ -152,20 +180,20 @@ impl Keeping {
             }
             Ok(Some(path)) => path,
             Ok(None) if wanted => bail!("--resume and --diff need the run database: leave --db none out"),
-            Ok(None) => return Ok(Kept::Run(Box::new(Keeping::nothing()))),
+            Ok(None) => return Ok(Kept::Run(Box::new(nothing()))),
             Err(error) if wanted => return Err(error),
             Err(error) => {
                 say(&error, quiet);
-                return Ok(Kept::Run(Box::new(Keeping::nothing())));
+                return Ok(Kept::Run(Box::new(nothing())));
             }
         };
-        let keeping = Keeping::nothing();
+        let keeping = Keeping::new(Box::new(NoJournal));
         let facts = plan_facts((args, targets), plan, options);
         match keeping.try_open(&path, (args, &facts), (plan, options)) {
             Ok(kept) => Ok(kept),
             Err(error) if wanted => Err(error),
             Err(error) => {
-                let keeping = Keeping::nothing();
+                let keeping = nothing();
                 // Nobody asked for the user's own database: where there is no place for it, that is no failure.
                 let homeless = !named && matches!(error.downcast_ref(), Some(StoreError::Io(..)));
                 keeping.failed.set(!homeless);
@@ -176,10 +204,11 @@ impl Keeping {
         }
     }
 
-    fn nothing() -> Keeping {
+    /// Nothing is kept, beyond what this journal remembers.
+    fn new(scratch: Box<dyn Journal>) -> Keeping {
         Keeping {
             open: None,
-            no_journal: NoJournal,
+            scratch,
             run_ledger: RunLedger::default(),
             failed: Rc::default(),
             resumed: false,
@@ -227,8 +256,6 @@ impl Keeping {
                 facts: write_facts(plan.catalogue, plan.columns.iter().map(|column| column.list)),
             })?,
         };
-        let lists = plan.columns.iter();
-        let lists = lists.map(|column| (column.list, plan.catalogue.list(column.list).id.clone()));
         let ear = |failed: &Rc<Cell<bool>>| {
             let failed = Rc::clone(failed);
             move |error: &StoreError| {
@@ -237,7 +264,7 @@ impl Keeping {
                 }
             }
         };
-        let journal = RunJournal::open(store.again()?, run.id, lists.collect(), ear(&self.failed))?;
+        let journal = RunJournal::open(store.again()?, run.id, columns(plan), ear(&self.failed))?;
         let ledger = StoreLedger::new(store.again()?, ear(&self.failed));
         self.open = Some(Open {
             store,
@@ -266,7 +293,7 @@ impl Keeping {
                 ledger: &mut open.ledger as &mut dyn Ledger,
             },
             None => Memory {
-                journal: &mut self.no_journal,
+                journal: &mut *self.scratch,
                 ledger: &mut self.run_ledger,
             },
         }
@@ -370,8 +397,6 @@ fn add_earlier(open: &Open, record: &mut RunRecord, lists: &mut [ListRecord]) ->
     if let Some(earlier) = earlier.and_then(|text| serde_json::from_str::<RunRecord>(text).ok()) {
         record.asked += earlier.asked;
         record.retried += earlier.retried;
-        // What this part found to rest on a false denial may be the same: tiles that were recalled are counted again.
-        record.unproved = record.unproved.max(earlier.unproved);
         for (operator, queries) in earlier.queries {
             *record.queries.entry(operator).or_insert(0) += queries;
         }

@@ -2,6 +2,7 @@
 //!
 //! A database that cannot be read any more is said once; then the audit has no history, rather than half of it.
 
+use jiff::Timestamp;
 use reputon::dnsxl::Catalogue;
 use reputon::dossier::Dossier;
 use reputon::report::visible;
@@ -14,6 +15,8 @@ pub(crate) struct Memories {
     store: Store,
     /// The run that is audited.
     run: StoredRun,
+    /// When the runs before it began.
+    runs: Vec<Timestamp>,
     /// None: there were no earlier runs, or they cannot be read.
     past: Option<Past>,
 }
@@ -22,16 +25,22 @@ impl Memories {
     /// Looks for the runs before this one that looked at addresses of the block.
     pub(crate) fn of(store: Store, run: &StoredRun, block: &Cover) -> Memories {
         let runs = store.runs_over(run, |target| block.contains(target));
+        let runs = runs.unwrap_or_else(|error| {
+            say(&error);
+            Vec::new()
+        });
         Memories {
             store,
             run: run.clone(),
-            past: match runs {
-                Ok(runs) => Past::new(&runs),
-                Err(error) => {
-                    say(&error);
-                    None
-                }
-            },
+            past: Past::new(&runs),
+            runs,
+        }
+    }
+
+    /// Forgets what came by.
+    pub(crate) fn start_over(&mut self) {
+        if self.past.is_some() {
+            self.past = Past::new(&self.runs);
         }
     }
 

@@ -18,7 +18,7 @@ pub(crate) fn is_usable(report: &RunReport, list: ListIndex, unchecked: bool) ->
     found.is_some_and(|one| one.healthy_at_start.unwrap_or(unchecked || one.vouched.is_some()))
 }
 
-/// Pairs that were handed out on denials of which one was found to be false later.
+/// Pairs that were handed out on a denial that proved false later, and were not asked since.
 pub(crate) fn unproved(report: &RunReport) -> u64 {
     report.lists.iter().map(|list| list.unproved).sum()
 }
@@ -107,8 +107,8 @@ pub(crate) fn talk(catalogue: &Catalogue, report: &RunReport) {
     }
     for list in report.lists.iter().filter(|list| list.unproved > 0) {
         say(format!(
-            "{}: {} addresses were taken to be not listed because a server denied their parents, and it denied one with a \
-             listing below later: ask again without --prune",
+            "{}: {} addresses were taken to be not listed because a server denied their parents; it has denied one with a \
+             listing below, and they could not be asked again: --resume goes on with them, or scan them without --prune",
             catalogue.list(list.list).id,
             list.unproved,
         ));

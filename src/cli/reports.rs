@@ -1,11 +1,12 @@
 //! Where a run's dossiers go: to standard output as they come or at the end, to files, and into the tally that makes the
-//! exit status. A broken pipe ends standard output, and the run too if nothing else is written.
+//! exit status. A broken pipe ends standard output, and the run too if nothing else is written. What is revised comes once more
+//! where dossiers go as they come; what is fed in input order is written anew.
 
 use std::io;
 
 use reputon::dnsxl::{Catalogue, Observation, Role};
 use reputon::dossier::{Change, ChangeKind, Difference, Dossier};
-use reputon::report::{Judged, Outputs, Sink};
+use reputon::report::{HeldSink, Judged, Outputs, RunHead, Sink};
 use reputon::scan::{Order, Receiver, Stop, StopReason};
 use reputon::verdict::{Audit, Judge, Tally};
 
@@ -14,12 +15,15 @@ use super::past::Memories;
 /// A sink that is fed in input order.
 pub(crate) enum Output<'a> {
     Stdout(Box<dyn Sink>),
+    /// Standard output, of a run that may have to write it anew.
+    Held(HeldSink<'static>),
     Files(&'a mut Outputs),
 }
 
 /// All sinks, and the tally.
 pub(crate) struct Reports<'a> {
     pub(crate) catalogue: &'a Catalogue,
+    pub(crate) head: RunHead<'a>,
     pub(crate) judge: Judge<'a>,
     pub(crate) tally: Tally,
     /// Standard output, if it takes dossiers as they come.
@@ -52,6 +56,7 @@ impl Reports<'_> {
         for output in &mut self.ordered {
             match output {
                 Output::Stdout(sink) => results.push(act(sink.as_mut())),
+                Output::Held(sink) => results.push(act(sink)),
                 Output::Files(files) => act(*files)?,
             }
         }
@@ -79,7 +84,7 @@ impl Receiver for Reports<'_> {
         if order == Order::AsClosed {
             self.tally.add(dossier);
             if let Some(first) = &mut self.first {
-                add_listings(first, self.catalogue, dossier);
+                add_listings(first, self.catalogue, (None, dossier));
             }
             if self.live.is_none() {
                 return Ok(());
@@ -107,17 +112,54 @@ impl Receiver for Reports<'_> {
         }
     }
 
+    fn revise(&mut self, before: &Dossier, after: &Dossier) -> io::Result<()> {
+        self.tally.revise(before, after);
+        if let Some(first) = &mut self.first {
+            add_listings(first, self.catalogue, (Some(before), after));
+        }
+        let Some(live) = &mut self.live else { return Ok(()) };
+        let judgement = self.judge.judge(after);
+        let result = live.target(&Judged {
+            catalogue: self.catalogue,
+            dossier: after,
+            judgement: &judgement,
+        });
+        self.stdout_done(result)
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        if let Some(audit) = &mut self.audit {
+            *audit = Audit::default();
+        }
+        if let Some(past) = &mut self.past {
+            past.start_over();
+        }
+        for output in &mut self.ordered {
+            match output {
+                Output::Stdout(_) => unreachable!("a run that is revised holds standard output back"),
+                Output::Held(sink) => sink.start_over()?,
+                Output::Files(files) => files.start_over()?,
+            }
+        }
+        let head = self.head;
+        self.each_ordered(|sink| sink.begin(&head))
+    }
+
     fn wants_input_order(&self) -> bool {
         !self.ordered.is_empty() || self.audit.is_some()
     }
 }
 
-/// Takes a target's block-role listings in as newly listed.
-fn add_listings(first: &mut Difference, catalogue: &Catalogue, dossier: &Dossier) {
-    for observed in &dossier.observations {
+/// Takes in a target's block-role listings as newly listed, as far as an earlier revision had them not.
+fn add_listings(first: &mut Difference, catalogue: &Catalogue, (before, dossier): (Option<&Dossier>, &Dossier)) {
+    for (column, observed) in dossier.observations.iter().enumerate() {
         let Observation::Listed(listing) = &observed.observation else {
             continue;
         };
+        let earlier = before.map(|before| &before.observations[column].observation);
+        if matches!(earlier, Some(Observation::Listed(_))) {
+            continue;
+        }
         if listing.role == Role::Block {
             let change = Change {
                 target: dossier.target.to_string(),

@@ -5,6 +5,7 @@
 //! tile opens  ─▶ recall(tile) ─▶ what is known of it is settled, only the rest is asked
 //! tile closes ─▶ add(dossier) × its targets ─▶ close(tile)
 //! every turn  ─▶ turn(now): what was closed is written down in short transactions
+//! a denial that proves false ─▶ doubt(doubts), before anything else ─▶ recall(tile), add and close once more
 //! ```
 //!
 //! A journal never fails towards the scan: one that cannot write any more says so at its own door, and the scan goes on
@@ -15,14 +16,15 @@ use crate::dnsxl::{Cause, ListIndex, Observation};
 use crate::stages::Finding;
 
 use super::dossier::Dossier;
+use super::doubts::Doubts;
 
 /// The code of the finding that says that a target's stages were cut off when the run was stopped.
 pub const STAGES_CANCELLED: &str = "stages_cancelled";
 
 /// Keeps closed tiles.
 pub trait Journal {
-    /// The dossiers of a tile that an earlier part of this run closed, in the tile's order; none if it is to be asked
-    /// whole. Open pairs among them are to be asked again.
+    /// The dossiers of a tile that was closed, by an earlier part of this run or by this one, in the tile's order; none if it
+    /// is to be asked whole. Open pairs among them are to be asked again.
     fn recall(&mut self, tile: u32) -> Option<Vec<Dossier>>;
 
     /// How a list's examination went, and what became of it since; the last word counts.
@@ -36,6 +38,15 @@ pub trait Journal {
 
     /// Writes down what is due; says when there is more to do, if there is.
     fn turn(&mut self, now: Instant) -> Option<Instant>;
+
+    /// Writes down at once what is in doubt by now: whatever becomes of this part of the run, a later one knows.
+    fn doubt(&mut self, doubts: &Doubts);
+
+    /// What earlier parts of the run wrote down as in doubt.
+    fn doubts(&self) -> Doubts;
+
+    /// Whether all tiles that were closed can be recalled.
+    fn remembers(&self) -> bool;
 }
 
 /// How a list of a run stands.
@@ -80,15 +91,29 @@ impl Journal for NoJournal {
     fn turn(&mut self, _: Instant) -> Option<Instant> {
         None
     }
+
+    fn doubt(&mut self, _: &Doubts) {}
+
+    fn doubts(&self) -> Doubts {
+        Doubts::default()
+    }
+
+    fn remembers(&self) -> bool {
+        false
+    }
 }
 
 /// Whether a pair that ended like this is to be asked again when the run goes on.
 pub fn is_open(observation: &Observation) -> bool {
     match observation {
-        Observation::Unknown(cause) => matches!(cause, Cause::OverBudget | Cause::Cancelled),
         Observation::Listed(listing) => listing.reason_cut,
-        _ => false,
+        other => is_unasked(other),
     }
+}
+
+/// Whether a pair is unknown because it could not be asked in this part of the run.
+pub fn is_unasked(observation: &Observation) -> bool {
+    matches!(observation, Observation::Unknown(Cause::OverBudget | Cause::Cancelled))
 }
 
 /// Whether the stages of a target were not cut off: else they are run again when the run goes on.

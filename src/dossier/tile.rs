@@ -381,26 +381,33 @@ impl Tile {
     /// A control failed: what is provisional in the column of this kind by this voice is pending again, or waiting.
     pub fn revoke(&mut self, lane: (usize, Kind), voice: Voice) {
         if self.provisional_of(lane, voice) > 0 {
-            self.reopen(lane, |state, settled| {
+            self.reopen(lane, |_, state, settled| {
                 state & PROVISIONAL_MASK != 0 && Voice::of(settled.how()) == voice
             });
         }
     }
 
     /// A parent's NXDOMAIN has been proved wrong: what the column learnt of this kind by pruning is pending again, confirmed or not.
-    /// Returns how many pairs that are.
-    pub fn revoke_pruned(&mut self, lane: (usize, Kind)) -> u16 {
-        self.reopen(lane, |_, settled| settled.how() == How::Pruned)
+    /// Returns their offsets.
+    pub fn revoke_pruned(&mut self, lane: (usize, Kind)) -> Vec<usize> {
+        self.reopen(lane, |_, _, settled| settled.how() == How::Pruned)
     }
 
-    fn reopen(&mut self, (column, kind): (usize, Kind), which: impl Fn(u8, Settled) -> bool) -> u16 {
-        let mut reopened_pairs = 0;
+    /// The same of a composite: what the column, a part of it, was told of these offsets waits for it again.
+    pub fn revoke_folded(&mut self, lane: (usize, Kind), offsets: &[usize]) {
+        self.reopen(lane, |offset, _, settled| {
+            settled.how() == How::Folded && offsets.contains(&offset)
+        });
+    }
+
+    fn reopen(&mut self, (column, kind): (usize, Kind), which: impl Fn(usize, u8, Settled) -> bool) -> Vec<usize> {
+        let mut reopened_pairs = Vec::new();
         for offset in 0..self.len {
             if self.kinds[offset] != kind {
                 continue;
             }
             let state = &mut self.states[column * self.len + offset];
-            let Some(settled) = Settled::of(*state).filter(|settled| which(*state, *settled)) else {
+            let Some(settled) = Settled::of(*state).filter(|settled| which(offset, *state, *settled)) else {
                 continue;
             };
             if *state & PROVISIONAL_MASK != 0 {
@@ -409,7 +416,7 @@ impl Tile {
             }
             *state = reopened(settled);
             self.unsettled += 1;
-            reopened_pairs += 1;
+            reopened_pairs.push(offset);
             self.listings.remove(&(column as u16, offset as u8)); // bounded by `new`
         }
         reopened_pairs
@@ -617,7 +624,7 @@ mod tests {
         }
         assert!(tile.take(0, 2));
         tile.settle(0, 2, Observation::NotListed, Some(Epoch::Odd));
-        assert_eq!(tile.revoke_pruned((0, Kind::Ip4)), 2);
+        assert_eq!(tile.revoke_pruned((0, Kind::Ip4)), [0, 1]);
         assert_eq!(tile.provisional_of((0, Kind::Ip4), Voice::Own), 1);
         assert!(tile.take(0, 0) && tile.take(0, 1) && !tile.take(0, 2));
     }

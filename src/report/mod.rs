@@ -1,18 +1,17 @@
 //! What a run found, written down: sinks over `io::Write`, one a format.
 //!
-//! ```text
-//! (dossier, judgement) ─▶ Outputs ─┬▶ JsonlSink, JsonSink, ListingsCsv, TargetsCsv, ListsCsv, …   (a file each)
-//!                                  └▶ TableSink                                                   (a terminal)
-//! ```
+//! `(dossier, judgement) ─▶ Outputs ─▶ JsonlSink, JsonSink, ListingsCsv, …`: a file each; `TableSink`: a terminal.
 //!
 //! A [`Sink`] is fed [`Sink::begin`], [`Sink::target`] for each closed dossier, and [`Sink::finish`]. It knows no clock, and
-//! its memory does not grow with the targets. Revised dossiers go to JSON lines alone. `escape` keeps hostile text harmless.
+//! its memory does not grow with the targets. A dossier that is revised comes once more as a JSON line; other forms, and
+//! files, are then written anew (`held`). `escape` keeps hostile text harmless.
 
 mod audit;
 mod changes;
 mod csv;
 mod escape;
 mod found;
+mod held;
 mod html;
 mod json;
 mod letter;
@@ -35,6 +34,7 @@ mod tests;
 
 pub use csv::{ListingsCsv, ListsCsv, TargetsCsv};
 pub use escape::{csv_cell, visible, visible_octets};
+pub use held::HeldSink;
 pub use html::HtmlSink;
 pub use json::{JsonSink, JsonlSink};
 pub use letter::{Letter, Line, Mark};

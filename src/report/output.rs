@@ -3,16 +3,17 @@
 //! A suffix names the format; a folder gets one file of every format that is built. Each file is written under a temporary
 //! name beside its place and renamed at the end, so that nobody reads half a report and an interrupted run leaves the old
 //! one. Everything that can go wrong with a path goes wrong in [`Outputs::open`], before the first query. A path that is
-//! not a plain file (a named pipe, a device) is written to directly.
+//! not a plain file (a named pipe, a device) is written to directly; at the end, if what is written may be revised.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
 use super::csv::{ListingsCsv, ListsCsv, TargetsCsv};
 use super::escape::visible_octets;
+use super::held::{HeldSink, Spool};
 use super::html::HtmlSink;
 use super::json::{JsonSink, JsonlSink};
 use super::markdown::MarkdownSink;
@@ -76,6 +77,8 @@ pub struct Options {
     pub width: u16,
     /// Whether a table is in colour.
     pub colour: bool,
+    /// Whether files may have to be written anew ([`Outputs::start_over`]).
+    pub revisable: bool,
 }
 
 impl Default for Options {
@@ -84,6 +87,7 @@ impl Default for Options {
             all_rows: false,
             width: 80,
             colour: false,
+            revisable: false,
         }
     }
 }
@@ -161,15 +165,15 @@ impl Format {
             Format::ListingsCsv => Box::new(ListingsCsv::new(out, options.all_rows)),
             Format::TargetsCsv => Box::new(TargetsCsv::new(out)),
             Format::ListsCsv => Box::new(ListsCsv::new(out)),
-            Format::Json => Box::new(JsonSink::new(out, spool_in(spool)?)),
-            Format::Html => Box::new(HtmlSink::new(out, spool_in(spool)?)),
+            Format::Json => Box::new(JsonSink::new(out, Spool::open(spool)?)),
+            Format::Html => Box::new(HtmlSink::new(out, Spool::open(spool)?)),
             Format::Jsonl => Box::new(JsonlSink::new(out)),
             Format::Markdown => Box::new(MarkdownSink::new(out)),
             Format::Prometheus => Box::new(PrometheusSink::new(out)),
             Format::Reputons => Box::new(ReputonSink::new(out)),
             Format::Table => Box::new(TableSink::new(out, options.width, options.colour)),
             #[cfg(feature = "parquet")]
-            Format::Parquet => Box::new(ParquetSink::new(out, spool_in(spool)?, options.all_rows)?),
+            Format::Parquet => Box::new(ParquetSink::new(out, Spool::open(spool)?, options.all_rows)?),
             #[cfg(not(feature = "parquet"))]
             other => {
                 return Err(io::Error::new(
@@ -185,12 +189,14 @@ impl Format {
 #[derive(Default)]
 pub struct Outputs {
     files: Vec<Output>,
+    options: Options,
 }
 
 /// One file.
 struct Output {
     /// Where the user wanted it.
     path: PathBuf,
+    format: Format,
     sink: Box<dyn Sink>,
     /// The file under its temporary name, and its place; none if it is written to directly.
     pending: Option<(NamedTempFile, PathBuf)>,
@@ -202,7 +208,10 @@ impl Outputs {
     /// # Errors
     /// Names the first path that cannot be written, and what to do about it. Nothing is left behind.
     pub fn open(paths: &[PathBuf], options: &Options) -> Result<Outputs, OutputError> {
-        let mut outputs = Outputs::default();
+        let mut outputs = Outputs {
+            files: Vec::new(),
+            options: *options,
+        };
         for path in paths {
             if path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/') {
                 fs::create_dir_all(path).map_err(|error| OutputError::Unwritable(path.clone(), error))?;
@@ -214,6 +223,21 @@ impl Outputs {
             }
         }
         Ok(outputs)
+    }
+
+    /// Forgets what was written to all files, and begins anew.
+    ///
+    /// # Errors
+    /// If a file cannot be opened again, or is written to directly: unless they were opened as revisable.
+    pub fn start_over(&mut self) -> io::Result<()> {
+        for output in &mut self.files {
+            if output.pending.is_none() && !self.options.revisable {
+                return Err(output.named(io::ErrorKind::NotSeekable.into()));
+            }
+            let again = Output::open(&output.path, output.format, &self.options);
+            *output = again.map_err(|error| output.named(error))?;
+        }
+        Ok(())
     }
 
     /// The paths, in order.
@@ -244,18 +268,26 @@ impl Output {
         };
         // A link is followed: what it points to is replaced, not the link.
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let (file, pending, spool) = match fs::metadata(&place) {
-            Ok(found) if !found.is_file() => (File::options().write(true).open(&place)?, None, None),
+        let (sink, pending) = match fs::metadata(&place) {
+            Ok(found) if !found.is_file() => {
+                let out = Box::new(BufWriter::new(File::options().write(true).open(&place)?));
+                let sink: Box<dyn Sink> = match options.revisable {
+                    true => Box::new(HeldSink::new(out, format, options)?),
+                    false => format.sink(out, None, options)?,
+                };
+                (sink, None)
+            }
             _ => {
                 let temporary = temporary(&folder(&place))?;
-                let file = temporary.as_file().try_clone()?;
-                let spool = folder(&place);
-                (file, Some((temporary, place)), Some(spool))
+                let out = Box::new(BufWriter::new(temporary.as_file().try_clone()?));
+                let sink = format.sink(out, Some(&folder(&place)), options)?;
+                (sink, Some((temporary, place)))
             }
         };
         Ok(Output {
             path: path.to_owned(),
-            sink: format.sink(Box::new(BufWriter::new(file)), spool.as_deref(), options)?,
+            format,
+            sink,
             pending,
         })
     }
@@ -273,55 +305,6 @@ impl Output {
     fn named(&self, error: io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("{}: {error}", shown(&self.path)))
     }
-}
-
-/// A temporary file whose errors say where it is, and what helps.
-struct Spool {
-    file: File,
-    folder: PathBuf,
-}
-
-impl Spool {
-    fn named<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        result.map_err(|error| {
-            let folder = shown(&self.folder);
-            let text =
-                format!("a temporary file in {folder}: {error}; make room there, or name another folder as TMPDIR");
-            io::Error::new(error.kind(), text)
-        })
-    }
-}
-
-impl Read for Spool {
-    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(octets);
-        self.named(read)
-    }
-}
-
-impl Write for Spool {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(octets);
-        self.named(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Seek for Spool {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
-    }
-}
-
-fn spool_in(folder: Option<&Path>) -> io::Result<Spool> {
-    let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
-    Ok(Spool {
-        file: tempfile::tempfile_in(&folder)?,
-        folder,
-    })
 }
 
 /// A temporary file that becomes an ordinary one: as readable as the umask lets it be.
@@ -415,6 +398,30 @@ mod tests {
         drop(Outputs::open(std::slice::from_ref(&path), &Options::default()).expect("writable"));
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "old");
         assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+
+    #[test]
+    fn what_is_written_anew_is_what_the_files_have() {
+        let folder = tempfile::tempdir().expect("a place for temporary files");
+        let options = Options {
+            revisable: true,
+            ..Options::default()
+        };
+        let (path, null) = (folder.path().join("one.jsonl"), PathBuf::from("/dev/null"));
+        std::os::unix::fs::symlink(&null, folder.path().join("null.csv")).expect("writable");
+        let paths = [path.clone(), folder.path().join("null.csv")];
+        let mut outputs = Outputs::open(&paths, &options).expect("writable");
+        let all = dossiers();
+        for output in &mut outputs.files {
+            feed(output.sink.as_mut(), &all[1..]).expect("writable");
+        }
+        outputs.start_over().expect("they are opened again");
+        feed(&mut outputs, &all).expect("writable");
+        let mut expected = Vec::new();
+        feed(&mut JsonlSink::new(&mut expected), &all).expect("to memory");
+        assert_eq!(std::fs::read(&path).expect("there"), expected);
+        drop(outputs);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 2);
     }
 
     fn open_error(path: &str) -> OutputError {

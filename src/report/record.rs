@@ -91,7 +91,7 @@ pub struct RunRecord {
     pub folded: u64,
     /// Pairs learnt from a parent's NXDOMAIN.
     pub pruned: u64,
-    /// Of these: handed out before a denial of the same servers was found to be false.
+    /// Pairs learnt so that were handed out before a denial proved false, and have not been asked since: unknown.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unproved: u64,
     /// Answered over planned, from 0 to 1.

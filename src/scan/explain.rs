@@ -180,6 +180,10 @@ impl Explainer {
                 return;
             }
             let open = window.get(number).expect("between first and end");
+            if open.done {
+                self.cursor = (number + 1, 0); // it was handed out before
+                continue;
+            }
             let len = open.chunk.len();
             let tile = self.tiles.entry(number).or_insert_with(|| Explaining {
                 left: len,
@@ -269,9 +273,15 @@ impl Explainer {
         let explained = match (tile.and_then(|tile| tile.explained.get_mut(offset)), last) {
             (Some(slot), true) => slot.take(),
             (Some(slot), false) => slot.clone(),
-            (None, _) => None,
+            // A stop came before it was its turn.
+            (None, _) => open.recalled.get(offset).filter(|told| is_told(told)).cloned(),
         };
         explained.unwrap_or_else(|| (Vec::new(), vec![cancelled()]))
+    }
+
+    /// All tiles come once more, with what was found of their targets.
+    pub(super) fn begin_again(&mut self) {
+        self.cursor = (0, 0);
     }
 
     /// A tile has left the window.

@@ -9,13 +9,15 @@ use crate::dossier::is_open;
 use crate::exchange::Ask;
 use crate::wire::Rtype;
 
+use super::closing::{recall, restore};
 use super::explain::is_told;
 use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
+use super::undo::with_unasked;
 use super::units::Step;
 use super::window::Half;
-use super::worker::{NAMES_MAX, Worker, recall, restore};
+use super::worker::{NAMES_MAX, Worker};
 
 impl<N: Network> Worker<'_, N> {
     /// Settles a pair by how its lane stands now, and with it the pairs that waited for its answer.
@@ -94,29 +96,53 @@ impl<N: Network> Worker<'_, N> {
         }
     }
 
+    /// Opens the next tile: what an earlier part of the run learnt of it is settled, what is in doubt of it is not. When
+    /// tiles go through the window once more, only what is in doubt is asked, and tiles without it are passed over.
     fn open_next(&mut self) -> bool {
-        let lanes = &self.lanes;
         let number = self.window.end();
-        let recalled = match self.window.has_room() {
+        let mut recalled = match self.window.has_room() {
             true => recall(self.journal, self.plan, number).unwrap_or_default(),
             false => return false,
         };
+        let again = self.undo.again;
+        let mut taken = self.undo.take_back(&mut recalled);
+        if again && taken.is_none() {
+            self.window.pass_over(self.plan);
+            self.stirred = true; // nobody waits for it
+            return true;
+        }
+        let columns = recalled.first().map_or(0, |dossier| dossier.observations.len());
+        let mut is_taken = vec![false; recalled.len() * columns];
+        for (offset, column, _) in taken.iter().flatten() {
+            is_taken[offset * columns + column] = true;
+        }
+        let asks = |offset: usize, column: usize, observation: &Observation| match again {
+            true => is_taken[offset * columns + column],
+            false => is_open(observation),
+        };
+        let lanes = &self.lanes;
         let opened = self.window.open_next(self.plan, |tile| {
-            restore(tile, &recalled);
+            restore(tile, &recalled, asks);
             for lane in lanes {
                 if let Standing::GivenUp(cause) = lane.standing {
                     tile.give_up((lane.column, lane.kind), cause);
                 }
             }
         });
-        if let Some(open) = self.window.get(number).filter(|_| opened) {
-            let observations = recalled.iter().flat_map(|dossier| &dossier.observations);
-            open.kept = !recalled.is_empty() && observations.clone().all(|one| !is_open(&one.observation));
-            let told = recalled.into_iter().map(|dossier| (dossier.stages, dossier.findings));
-            open.recalled = told.collect();
-            open.kept &= !self.explainer.is_wanted() || open.recalled.iter().all(is_told);
-            self.spread_known(number);
+        let Some(open) = self.window.get(number).filter(|_| opened) else {
+            return opened;
+        };
+        if !again {
+            taken = Some(with_unasked(&recalled, taken.unwrap_or_default()));
         }
+        let observations = recalled.iter().flat_map(|dossier| &dossier.observations);
+        open.kept = !again && !recalled.is_empty() && observations.clone().all(|one| !is_open(&one.observation));
+        open.revisions = recalled.iter().map(|dossier| dossier.revision).collect();
+        open.taken_back = taken.unwrap_or_default();
+        let told = recalled.into_iter().map(|dossier| (dossier.stages, dossier.findings));
+        open.recalled = told.collect();
+        open.kept &= !self.explainer.is_wanted() || open.recalled.iter().all(is_told);
+        self.spread_known(number);
         opened
     }
 

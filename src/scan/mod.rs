@@ -8,12 +8,12 @@
 //! tile complete ─▶ explained by the stages (futures over lookups ⇄ engine) ─▶ dossiers ─▶ Receiver
 //! ```
 //!
-//! Bounds: [`window::TILES_MAX`] tiles are open at a time, a tile opens only while the oldest one is near, the engine's slots
-//! bound what is in flight. What fails how: a list that fails its preflight is unknown for all targets; one that fails a
-//! control is suspended, tried again a few times, and then given up; what it said since its last good control is asked
-//! again or unknown. A stop request cancels what is open, confirms what it can within [`worker::GRACE`], and reports.
+//! Bounds: [`window::TILES_MAX`] tiles are open, the engine's slots bound what is in flight. What fails how: a list that fails
+//! its preflight is unknown for all targets; one that fails a control is suspended, tried again, and in the end given up; what
+//! it said since its last good control is asked again or unknown. A stop confirms what it can within [`worker::GRACE`].
 
 mod budget;
+mod closing;
 mod direct;
 mod driver;
 mod examine;
@@ -32,6 +32,7 @@ mod run;
 mod spread;
 mod tasks;
 mod ticket;
+mod undo;
 mod units;
 mod window;
 mod worker;

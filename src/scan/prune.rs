@@ -10,13 +10,12 @@
 //! 3. no address is found listed below a parent that it denied. To find that out, some addresses below each denied parent
 //!    are asked all the same, and all of them below the first one and one in [`FULL_ONE_IN`].
 //!
-//! One contradiction ends pruning by that server, and what pruning had settled in the open tiles is pending again. What had
-//! been handed out by then is counted as unproved, and the run says so: it is no clean run. A listed parent is a hint at
-//! most: everything below is asked.
+//! One contradiction ends the pruning of that list, whichever of its servers was believed, and what pruning had settled is
+//! asked: see `undo`. A listed parent is a hint at most: everything below is asked.
 //!
 //! What is pruned is provisional like any answer, until a later control of the list is good.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use rand::RngExt;
@@ -51,14 +50,14 @@ enum Trust {
 #[derive(Debug, Default)]
 pub(super) struct Pruning {
     servers: HashMap<Upstream, Trust>,
-    /// Who denied the parent of an open tile's addresses, by tile and /24.
-    denied: HashMap<(u32, Ipv4Addr), Upstream>,
+    /// Parents of open tiles' addresses that were denied, by tile and /24.
+    denied: HashSet<(u32, Ipv4Addr)>,
     /// A denied parent has been asked about in full.
     begun: bool,
-    /// Pairs of tiles that were handed out which pruning had settled, and those among them that rest on a server's word
-    /// when one was found to be false.
+    /// Pairs of tiles that were handed out which pruning had settled.
     closed: u64,
-    unproved: u64,
+    /// It has ended because a denial proved false.
+    ended: bool,
 }
 
 impl Pruning {
@@ -71,6 +70,27 @@ impl Pruning {
     fn is_on(&self) -> bool {
         self.servers.values().any(|trust| *trust == Trust::Proved)
     }
+
+    /// Nobody is believed any more. Returns how many pairs that were handed out are in doubt.
+    pub(super) fn end(&mut self) -> u64 {
+        self.servers.values_mut().for_each(|trust| *trust = Trust::Refuted);
+        self.denied.clear();
+        self.ended = true;
+        self.closed
+    }
+
+    /// Tiles come once more: what they were denied before is of no use.
+    pub(super) fn forget_denials(&mut self) {
+        self.denied.clear();
+    }
+
+    /// How many pairs that were handed out are in doubt.
+    pub(super) fn unproved(&self) -> u64 {
+        match self.ended {
+            true => self.closed,
+            false => 0,
+        }
+    }
 }
 
 impl<N: Network> Worker<'_, N> {
@@ -81,7 +101,8 @@ impl<N: Network> Worker<'_, N> {
             return;
         }
         let route = lane.route;
-        let Some(names) = self.proof_names(index) else {
+        let proven_false = self.undo.doubts.concern(lane.list);
+        let Some(names) = self.proof_names(index).filter(|_| !proven_false) else {
             self.lanes[usize::from(index.0)].prune = Some(Pruning::default()); // nobody can prove anything
             return;
         };
@@ -267,7 +288,7 @@ impl<N: Network> Worker<'_, N> {
         let denied = matches!(&outcome.end, End::Reply(reply) if speaks(reply) && reply.rcode == Rcode::NXDOMAIN);
         let believed = denied && pruning.servers.get(&outcome.upstream) == Some(&Trust::Proved);
         if believed {
-            pruning.denied.insert((number, block), outcome.upstream);
+            pruning.denied.insert((number, block));
             let full = !std::mem::replace(&mut pruning.begun, true) || self.rng.random_range(0..FULL_ONE_IN) == 0;
             if !full {
                 let sample = SAMPLE.min(open.len());
@@ -296,13 +317,15 @@ impl<N: Network> Worker<'_, N> {
         let first = self.window.first();
         let pruning = self.lanes[usize::from(index.0)].prune.as_mut().expect("as above");
         if pruning.denied.len() > 4 * super::window::TILES_MAX {
-            pruning.denied.retain(|(tile, _), _| *tile >= first);
+            pruning.denied.retain(|(tile, _)| *tile >= first);
         }
     }
 
     /// A tile is handed out: counts what pruning has settled in it.
     pub(super) fn count_pruned(&mut self, number: u32) {
-        let Some(open) = self.window.get(number) else { return };
+        let Some(open) = self.window.get(number).filter(|_| !self.undo.again) else {
+            return;
+        };
         for lane in self.lanes.iter_mut().filter(|lane| open.has(lane.kind)) {
             if let Some(pruning) = &mut lane.prune {
                 let pairs = open
@@ -314,35 +337,17 @@ impl<N: Network> Worker<'_, N> {
         }
     }
 
-    /// How many pairs of a column were handed out on the word of servers of which one was found to be false later.
-    pub(super) fn unproved(&self, column: usize) -> u64 {
-        let lanes = self.lanes.iter().filter(|lane| lane.column == column);
-        let prunings = lanes.filter_map(|lane| lane.prune.as_ref());
-        prunings.map(|pruning| pruning.unproved).sum()
-    }
-
     /// An address is listed. If its parent was denied, that was false, and so may be whatever else was denied.
     pub(super) fn hold_against_parent(&mut self, index: LaneIndex, number: u32, offset: u8) {
-        let lane = &mut self.lanes[usize::from(index.0)];
-        let Some(pruning) = &mut lane.prune else { return };
+        let lane = &self.lanes[usize::from(index.0)];
+        let Some(pruning) = &lane.prune else { return };
         let Some(tile) = self.window.get(number) else { return };
         let Target::Ip4(address) = tile.target(usize::from(offset)) else {
             return;
         };
-        let Some(&liar) = pruning.denied.get(&(number, block_of(address))) else {
-            return;
-        };
-        pruning.servers.insert(liar, Trust::Refuted);
-        pruning.unproved = pruning.closed;
-        pruning.denied.clear();
-        let (column, kind) = (lane.column, lane.kind);
-        lane.provisional = 0;
-        for (_, tile) in self.window.open_of(kind) {
-            tile.tile.revoke_pruned((column, kind));
-            lane.provisional += u32::from(tile.tile.provisional_of((column, kind), crate::dossier::Voice::Own));
+        if pruning.denied.contains(&(number, block_of(address))) {
+            self.doubt(index);
         }
-        lane.cursor = (self.window.first(), 0);
-        lane.idle = false;
     }
 }
 

@@ -19,6 +19,7 @@ use crate::targets::{Kind, special_use};
 use crate::wire::Name;
 
 use super::budget::Budget;
+use super::closing::Counted;
 use super::direct::Direct;
 use super::explain::{Explainer, open_ways};
 use super::lane::{Lane, Standing};
@@ -26,8 +27,9 @@ use super::network::Network;
 use super::related::Related;
 use super::resolvers::{Check, Checked, Doors, Server, ServerKind};
 use super::ticket::LaneIndex;
+use super::undo::Undo;
 use super::window::Window;
-use super::worker::{Counted, Worker};
+use super::worker::Worker;
 
 /// Exchanges held at a time by one worker: enough for the windows of 300 lists with two servers each. A slot takes memory (some
 /// 350 octets) when it is first used.
@@ -146,13 +148,27 @@ pub enum Order {
     Input,
 }
 
-/// Who takes the dossiers. Each comes once in each order.
+/// Who takes the dossiers. Each comes once in each order; what was learnt by pruning on a denial that proves false later is
+/// revised.
 pub trait Receiver {
     /// Takes a dossier.
     ///
     /// # Errors
     /// What ends the run: a report that cannot be written.
     fn take(&mut self, dossier: &Dossier, order: Order) -> io::Result<()>;
+
+    /// Takes a dossier in the stead of an earlier one of the same target, which came [as its tile closed](Order::AsClosed).
+    /// Only observations differ.
+    ///
+    /// # Errors
+    /// As [`take`](Receiver::take).
+    fn revise(&mut self, before: &Dossier, after: &Dossier) -> io::Result<()>;
+
+    /// Forgets all that came [in input order](Order::Input): it will come once more, in its last revision.
+    ///
+    /// # Errors
+    /// As [`take`](Receiver::take).
+    fn start_over(&mut self) -> io::Result<()>;
 
     /// Whether dossiers are wanted in input order too.
     fn wants_input_order(&self) -> bool;
@@ -228,8 +244,8 @@ pub struct ListReport {
     pub unknown: u64,
     /// Targets not to be asked.
     pub not_asked: u64,
-    /// Of those not listed: settled by pruning and handed out before a denial of a server was found to be false. They
-    /// rest on denials of the same servers, and on nothing else.
+    /// Settled by pruning and handed out before a denial proved false, and not asked since. They are unknown; where there is
+    /// no journal to recall them from, they are not listed.
     pub unproved: u64,
 }
 
@@ -383,6 +399,7 @@ impl Scan<'_> {
             related: Related::default(),
             lanes: Vec::new(),
             lanes_of: vec![Default::default(); self.plan.columns.len()],
+            undo: Undo::new(memory.journal.doubts()),
             checks: Vec::new(),
             direct: None,
             paces_of_columns: vec![None; self.plan.columns.len()],

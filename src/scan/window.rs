@@ -25,6 +25,10 @@ pub(super) struct OpenTile<'a> {
     pub(super) kept: bool,
     /// What stages had found, by offset, in a tile that was recalled; else nothing.
     pub(super) recalled: Vec<(StageRecords, Vec<Finding>)>,
+    /// The revisions of its dossiers, by offset, in a tile that was recalled; else nothing: all are the first.
+    pub(super) revisions: Vec<u32>,
+    /// Pairs (offset, column) that were taken back, with how they had been learnt; by offset.
+    pub(super) taken_back: Vec<(usize, usize, How)>,
     /// Pairs (column, offset) of which one of two names is still out.
     pub(super) halves: HashMap<(usize, usize), Half>,
 }
@@ -54,6 +58,14 @@ impl OpenTile<'_> {
     /// Whether it is of interest to the lanes of a kind.
     pub(super) fn has(&self, kind: Kind) -> bool {
         self.tile.has(kind)
+    }
+
+    /// The pairs of a target that were taken back: columns, with how they had been learnt.
+    pub(super) fn taken_back_of(&self, offset: usize) -> impl Iterator<Item = (usize, How)> + '_ {
+        let first = self.taken_back.partition_point(|(of, ..)| *of < offset);
+        let rest = self.taken_back[first..].iter();
+        rest.take_while(move |(of, ..)| *of == offset)
+            .map(|(_, column, how)| (*column, *how))
     }
 }
 
@@ -99,6 +111,11 @@ impl<'a> Window<'a> {
         ((f64::from(tile.max(self.first)) + within) / f64::from(self.count.max(1))).min(1.0)
     }
 
+    /// How many tiles there are in all.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
     /// Whether every tile has been opened, or no more will be.
     pub(super) fn all_opened(&self) -> bool {
         self.closed || self.end() == self.count
@@ -130,16 +147,29 @@ impl<'a> Window<'a> {
         };
         let mut tile = opened(plan, &chunk);
         prepare(&mut tile);
+        self.push(chunk, tile, false);
+        true
+    }
+
+    /// Passes over the next tile, which was handed out before and stays as it is.
+    pub(super) fn pass_over(&mut self, plan: &Plan<'a>) {
+        if let Some(chunk) = plan.targets.chunk(u64::from(self.end())) {
+            self.push(chunk, Tile::new(0, &[]), true);
+        }
+    }
+
+    fn push(&mut self, chunk: Chunk<'a>, tile: Tile, done: bool) {
         self.tiles.push_back(OpenTile {
             number: self.end(),
             chunk,
             tile,
-            done: false,
+            done,
             kept: false,
             recalled: Vec::new(),
+            revisions: Vec::new(),
+            taken_back: Vec::new(),
             halves: HashMap::new(),
         });
-        true
     }
 
     /// A tile that is held.

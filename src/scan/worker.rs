@@ -1,5 +1,5 @@
-//! The worker: one thread, one engine, one loop. It takes outcomes, turns them into observations, asks what is pending,
-//! and hands out what is complete.
+//! The worker: one thread, one engine, one loop. It takes outcomes, turns them into observations, asks what is pending
+//! (`fill`), and hands out what is complete (`closing`).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,16 +8,16 @@ use rand::rngs::StdRng;
 
 use crate::clock::{Instant, Span};
 use crate::datagram::Batch;
-use crate::dnsxl::{Cause, Fault, Heard, How, ListIndex, Listing, Observation, OperatorIndex, reason};
-use crate::dossier::{self, Dossier, Journal, Observed, Tile, is_open};
+use crate::dnsxl::{Cause, Fault, Heard, ListIndex, Listing, Observation, OperatorIndex, reason};
+use crate::dossier::{self, Journal};
 use crate::engine::Engine;
 use crate::exchange::{Ask, End, Outcome, Unsent};
-use crate::plan::{Ledger, Plan, Treatment};
-use crate::stages::Explained;
-use crate::targets::{Kind, Target, special_use};
+use crate::plan::{Ledger, Plan};
+use crate::targets::Kind;
 use crate::wire::{Rcode, Rtype, decode};
 
 use super::budget::Budget;
+use super::closing::Counted;
 use super::direct::{Direct, Paces};
 use super::explain::Explainer;
 use super::lane::{Lane, Standing};
@@ -25,8 +25,9 @@ use super::network::Network;
 use super::pump;
 use super::related::Related;
 use super::resolvers::Check;
-use super::run::{Order, Progress, Receiver, ScanOptions, Snapshot, Stop, StopReason, Trouble};
+use super::run::{Progress, Receiver, ScanOptions, Snapshot, Stop, StopReason, Trouble};
 use super::ticket::{LaneIndex, Purpose};
+use super::undo::Undo;
 use super::window::{OpenTile, Window};
 
 /// How long a stopped run may take to confirm what it has heard.
@@ -54,6 +55,7 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) lanes: Vec<Lane>,
     /// The lanes of each column by kind.
     pub(super) lanes_of: Vec<[Option<LaneIndex>; Kind::ALL.len()]>,
+    pub(super) undo: Undo,
     pub(super) checks: Vec<Check>,
     /// The lists' own servers, in direct mode.
     pub(super) direct: Option<Direct>,
@@ -81,17 +83,6 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) every_code: bool,
 }
 
-/// What was observed of one list.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counted {
-    pub(super) listed: u64,
-    pub(super) not_listed: u64,
-    pub(super) unknown: u64,
-    pub(super) not_asked: u64,
-    /// Of those that are known: how they were learnt, in the order of [`How::ALL`].
-    pub(super) learnt: [u64; How::ALL.len()],
-}
-
 impl<'a, N: Network> Worker<'a, N> {
     /// Runs until every target is handed out, or the run is stopped.
     pub(super) fn run(
@@ -112,7 +103,7 @@ impl<'a, N: Network> Worker<'a, N> {
             self.tell_standings();
             self.hand_out(now, receiver)?;
             self.journal_due = self.journal.turn(now);
-            if self.window.is_finished() {
+            if self.window.is_finished() && !self.begin_again() {
                 break;
             }
             let sent = self.transmit(now, &mut batch);
@@ -130,7 +121,11 @@ impl<'a, N: Network> Worker<'a, N> {
                 }
             }
         }
-        self.hand_out_unopened(receiver)?;
+        if !self.undo.again {
+            self.hand_out_unopened(receiver)?;
+        }
+        self.take_back_rest(receiver)?;
+        self.start_over(receiver)?;
         self.engine.cancel_all(self.network.now());
         self.show(self.network.now(), progress, true);
         Ok(())
@@ -369,88 +364,6 @@ impl<'a, N: Network> Worker<'a, N> {
         }
     }
 
-    /// Hands out complete tiles: as they close, and in input order. What the journal had whole does not wait for anything.
-    fn hand_out(&mut self, now: Instant, receiver: &mut dyn Receiver) -> io::Result<()> {
-        let unjudged = |lane: &Lane| !lane.related && !matches!(lane.standing, Standing::GivenUp(_) | Standing::Spare);
-        let waits = !self.judged && !self.options.skip_health && self.lanes.iter().any(unjudged);
-        let plan = self.plan;
-        let counts = &mut self.counts;
-        let (done, listed) = (&mut self.done_targets, &mut self.listed_targets);
-        let ordered = receiver.wants_input_order();
-        let mut pruned = Vec::new();
-        let mut spare = Vec::new();
-        for number in self.window.first()..self.window.end() {
-            let open = self.window.get(number).expect("between first and end");
-            if open.done || !open.tile.is_complete() || waits && !open.kept || !self.explainer.is_explained(number) {
-                continue;
-            }
-            if !self.related.is_settled(number) {
-                continue;
-            }
-            self.related
-                .conclude(number, (plan.catalogue, &self.lanes), &mut self.explainer);
-            open.done = true;
-            if self.options.prune {
-                pruned.push(number);
-            }
-            for offset in 0..open.chunk.len() {
-                let explained = self.explainer.explained(open, offset, !ordered);
-                let dossier = dossier(plan, open, offset, explained, spare);
-                *done += 1;
-                *listed += u64::from(count(counts, &dossier));
-                if !open.kept {
-                    self.journal.add(&dossier);
-                }
-                receiver.take(&dossier, Order::AsClosed)?;
-                spare = dossier.observations;
-            }
-            if !open.kept {
-                self.journal.close(now, open.number);
-            }
-        }
-        for number in pruned {
-            self.count_pruned(number);
-        }
-        loop {
-            let number = self.window.first();
-            let Some(closed) = self.window.pop_done() else { break };
-            if ordered {
-                for offset in 0..closed.chunk.len() {
-                    let explained = self.explainer.explained(&closed, offset, true);
-                    let dossier = dossier(plan, &closed, offset, explained, spare);
-                    receiver.take(&dossier, Order::Input)?;
-                    spare = dossier.observations;
-                }
-            }
-            self.explainer.forget(number);
-        }
-        Ok(())
-    }
-
-    /// Tiles that were not opened before the run was stopped: what an earlier part of the run learnt of them is handed out,
-    /// the others are counted as not reached.
-    fn hand_out_unopened(&mut self, receiver: &mut dyn Receiver) -> io::Result<()> {
-        for number in self.window.end().. {
-            let Some(chunk) = self.plan.targets.chunk(u64::from(number)) else {
-                break;
-            };
-            let Some(dossiers) = recall(self.journal, self.plan, number) else {
-                self.unreached += chunk.len() as u64;
-                count_unopened(&mut self.counts, self.plan, chunk.iter());
-                continue;
-            };
-            for dossier in &dossiers {
-                self.done_targets += 1;
-                self.listed_targets += u64::from(count(&mut self.counts, dossier));
-                receiver.take(dossier, Order::AsClosed)?;
-                if receiver.wants_input_order() {
-                    receiver.take(dossier, Order::Input)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     pub(super) fn look_for_stop(&mut self, now: Instant, stop: &Stop) {
         match self.stopping {
             None => {
@@ -595,88 +508,4 @@ fn halve(
         return None;
     }
     tile.halves.remove(&key)?.best
-}
-
-/// Counts a dossier's observations by list; whether it has a listing.
-fn count(counts: &mut [Counted], dossier: &Dossier) -> bool {
-    let mut listed = false;
-    for (observed, counts) in dossier.observations.iter().zip(counts.iter_mut()) {
-        *match observed.observation {
-            Observation::Listed(_) => {
-                listed = true;
-                &mut counts.listed
-            }
-            Observation::NotListed => &mut counts.not_listed,
-            Observation::Unknown(_) => &mut counts.unknown,
-            Observation::NotAsked(_) => &mut counts.not_asked,
-        } += 1;
-        if matches!(observed.observation, Observation::Listed(_) | Observation::NotListed) {
-            counts.learnt[observed.how as usize] += 1;
-        }
-    }
-    listed
-}
-
-/// What an earlier part of the run learnt of a tile. Of other targets than the tile's, nothing is believed.
-pub(super) fn recall(journal: &mut dyn Journal, plan: &Plan<'_>, number: u32) -> Option<Vec<Dossier>> {
-    let dossiers = journal.recall(number)?;
-    let chunk = plan.targets.chunk(u64::from(number))?;
-    let same = dossiers
-        .iter()
-        .map(|dossier| &dossier.target)
-        .eq(chunk.iter().collect::<Vec<_>>().iter());
-    same.then_some(dossiers)
-}
-
-/// Settles what is known of a tile from an earlier part of the run.
-pub(super) fn restore(tile: &mut Tile, recalled: &[Dossier]) {
-    for (offset, dossier) in recalled.iter().enumerate() {
-        for (column, observed) in dossier.observations.iter().enumerate() {
-            if !is_open(&observed.observation) {
-                // What is settled already stays: it is not to be asked.
-                tile.learn(column, offset, (observed.observation.clone(), observed.how), None);
-            }
-        }
-    }
-}
-
-/// Makes the dossier of a target of a complete tile, in the room that an earlier one's observations had.
-fn dossier(
-    plan: &Plan<'_>,
-    open: &OpenTile<'_>,
-    offset: usize,
-    (stages, findings): Explained,
-    mut observations: Vec<Observed>,
-) -> Dossier {
-    let target = open.target(offset);
-    observations.clear();
-    observations.extend(plan.columns.iter().enumerate().map(|(column, list)| {
-        let (observation, how) = open.tile.observation(column, offset);
-        Observed {
-            list: list.list,
-            observation,
-            how,
-        }
-    }));
-    Dossier {
-        special_use: special_use(&target),
-        observations,
-        target,
-        stages,
-        findings,
-        revision: 1,
-    }
-}
-
-/// Pairs of a tile that was never opened: all that would have been asked is unknown.
-fn count_unopened(counts: &mut [Counted], plan: &Plan<'_>, targets: impl Iterator<Item = Target>) {
-    for target in targets {
-        let (kind, special) = (target.kind(), special_use(&target).is_some());
-        for (column, counts) in counts.iter_mut().enumerate() {
-            match plan.treatment(column, kind) {
-                Treatment::Ask | Treatment::Fold(_) | Treatment::Local if !special => counts.unknown += 1,
-                _ => counts.not_asked += 1,
-            }
-        }
-    }
 }

@@ -6,8 +6,8 @@
 //!   (LEB128). A list's targets stand kind by kind (IPv4, IPv6, domains), each kind in the order of `targets`: kinds that
 //!   alternate do not cut the runs. An octet is what is known (`KNOWN`, five bits) and how (`HOWS`, three bits above). A
 //!   clean /24 on 150 lists is three octets.
-//! * `details`: JSON, if there are any: texts, each once; a row a listing that points to them; stage records, findings and
-//!   revisions of single targets.
+//! * `details`: JSON, if there are any: texts, each once; a row a listing that points to them; stage records and findings
+//!   of single targets; stretches of targets that were revised.
 //!
 //! The order of the words in `CAUSES`, `REASONS` and `HOWS` is that of the file: they are only ever added to.
 
@@ -84,6 +84,8 @@ struct Details {
     texts: Vec<String>,
     listings: Vec<ListingDetails>,
     told: Vec<Told>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    revised: Vec<Revised>,
 }
 
 /// Column, offset, codes, meanings, role, tier, reason, TTL, whether the reason was cut off.
@@ -100,9 +102,13 @@ struct ListingDetails(
     #[serde(default)] bool,
 );
 
-/// Offset, revision, stage records, findings.
+/// Offset, 1, stage records, findings.
 #[derive(Debug, Serialize, Deserialize)]
 struct Told(u8, u32, Vec<(String, serde_json::Value)>, Vec<Finding>);
+
+/// First offset, last offset, revision.
+#[derive(Debug, Serialize, Deserialize)]
+struct Revised(u8, u8, u32);
 
 /// Takes the dossiers of a tile, one after the other. Keeps its memory from tile to tile.
 #[derive(Debug)]
@@ -145,17 +151,21 @@ impl Encoder {
             }
         }
         self.open += u32::from(!is_explained(&dossier.findings));
-        if !dossier.stages.is_empty() || !dossier.findings.is_empty() || dossier.revision != 1 {
+        if dossier.revision != 1 {
+            let offset = offset as u8;
+            match self.details.revised.last_mut() {
+                Some(Revised(_, last, revision)) if *last + 1 == offset && *revision == dossier.revision => {
+                    *last = offset
+                }
+                _ => self.details.revised.push(Revised(offset, offset, dossier.revision)),
+            }
+        }
+        if !dossier.stages.is_empty() || !dossier.findings.is_empty() {
             let stages = dossier
                 .stages
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.clone()));
-            let told = Told(
-                offset as u8,
-                dossier.revision,
-                stages.collect(),
-                dossier.findings.clone(),
-            );
+            let told = Told(offset as u8, 1, stages.collect(), dossier.findings.clone());
             self.details.told.push(told);
         }
         self.targets.push(dossier.target.clone());
@@ -200,7 +210,7 @@ impl Encoder {
     /// The tile whose dossiers were added; the encoder is ready for the next one.
     pub(super) fn close(&mut self, number: u32) -> Blob {
         let details = std::mem::take(&mut self.details);
-        let any = !details.listings.is_empty() || !details.told.is_empty();
+        let any = !details.listings.is_empty() || !details.told.is_empty() || !details.revised.is_empty();
         let blob = Blob {
             number,
             open: std::mem::take(&mut self.open),
@@ -447,7 +457,7 @@ pub(super) fn read_dossiers(
             revision: 1,
         });
     }
-    for Told(offset, revision, stages, findings) in details.told {
+    for Told(offset, _, stages, findings) in details.told {
         let dossier = dossiers.get_mut(usize::from(offset)).ok_or("details of no target")?;
         for (name, value) in stages {
             let name = Stage::ALL
@@ -458,7 +468,13 @@ pub(super) fn read_dossiers(
                 .stages
                 .push((name.ok_or("a record of an unknown stage")?, value));
         }
-        (dossier.revision, dossier.findings) = (revision, findings);
+        dossier.findings = findings;
+    }
+    for Revised(first, last, revision) in details.revised {
+        let revised = dossiers.get_mut(usize::from(first)..=usize::from(last));
+        for dossier in revised.ok_or("a revision of no target")? {
+            dossier.revision = revision;
+        }
     }
     Ok(dossiers)
 }
@@ -540,7 +556,7 @@ mod tests {
                 0 => vec![Finding::warning("spf", "spf_plus_all", "+all").mend("no")],
                 _ => Vec::new(),
             },
-            revision: 1 + u32::from(at == 4),
+            revision: 1 + u32::from([4, 5, 6, 9].contains(&at)) + u32::from(at == 6),
         };
         targets.into_iter().enumerate().map(dossier).collect()
     }

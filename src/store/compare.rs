@@ -27,13 +27,18 @@ pub fn compare(store: &Store, before: &StoredRun, after: &StoredRun) -> Result<D
     };
     let places = |catalogue: &Catalogue| -> Vec<ListIndex> { catalogue.indexed().map(|(index, _)| index).collect() };
     let (old_lists, new_lists) = (places(&old), places(&new));
+    let (old_doubts, new_doubts) = (
+        store.doubts(before.id, &old_lists)?,
+        store.doubts(after.id, &new_lists)?,
+    );
+    let is_same = pairing.is_same && old_doubts == new_doubts;
     let (mut left, mut right) = (store.next_tile(before.id, -1)?, store.next_tile(after.id, -1)?);
     while let (Some(a), Some(b)) = (&left, &right) {
         if a.number == b.number {
-            let same = a.targets == b.targets && a.states == b.states && a.details == b.details && pairing.is_same;
+            let same = a.targets == b.targets && a.states == b.states && a.details == b.details && is_same;
             if !same {
-                let earlier = store.dossiers_of(before.id, a, &old_lists)?;
-                let later = store.dossiers_of(after.id, b, &new_lists)?;
+                let earlier = store.dossiers_of(before.id, a, (&old_lists, &old_doubts))?;
+                let later = store.dossiers_of(after.id, b, (&new_lists, &new_doubts))?;
                 let earlier: HashMap<_, _> = earlier.iter().map(|dossier| (&dossier.target, dossier)).collect();
                 for dossier in &later {
                     if let Some(earlier) = earlier.get(&dossier.target) {

@@ -50,6 +50,25 @@ impl Store {
         Ok(store)
     }
 
+    /// A database of the process' own, in a temporary file without a name. Tiles in it need no run.
+    pub(super) fn scratch() -> Result<Store, StoreError> {
+        let (path, failed) = (
+            Path::new(""),
+            "a temporary file cannot be made: make room, or name another folder as TMPDIR",
+        );
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut store = Store::connect(path, flags)?;
+        store.path = PathBuf::from("the journal of this run");
+        store.migrate()?;
+        let pragmas = format!(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; \
+             PRAGMA cache_size = -{CACHE_KIB};"
+        );
+        let made = store.connection.execute_batch(&pragmas);
+        made.map_err(StoreError::sqlite(&store.path, failed))?;
+        Ok(store)
+    }
+
     /// Opens a file that is there, to read from it. It may be read-only.
     ///
     /// # Errors

@@ -79,6 +79,8 @@ impl Store {
         };
         let ids: Vec<String> = catalogue.lists().iter().map(|list| list.id.clone()).collect();
         let names = self.names(&ids)?;
+        let doubts = other.doubts(run.id, &lists)?;
+        self.write_doubts(into, &doubts, &lists)?;
         let mut encoder = Encoder::new(lists.len());
         let (mut tiles, mut known, mut targets) = (0, 0, 0u64);
         let mut waiting: Vec<Blob> = Vec::new();
@@ -90,7 +92,7 @@ impl Store {
                 known += 1;
                 continue;
             }
-            let dossiers = other.dossiers_of(run.id, &tile, &lists)?;
+            let dossiers = other.dossiers_of(run.id, &tile, (&lists, &doubts))?;
             targets += dossiers.len() as u64;
             dossiers.iter().for_each(|dossier| encoder.add(dossier));
             let number = u32::try_from(number);

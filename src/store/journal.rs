@@ -1,6 +1,9 @@
 //! The journal of one run in the database: closed tiles, gathered for a second at most and then written in one short
 //! transaction, so that a kill loses no more than that and nobody else waits. How a list's examination went is written with
-//! the tiles that rest on it.
+//! the tiles that rest on it; what is in doubt, at once.
+//!
+//! A run without a database may have a journal all the same, a *scratch* one: a file without a name, gone with the process,
+//! of which SQLite holds a few megabytes in memory. What was pruned can be taken back only if it can be recalled.
 //!
 //! Bounds: [`BATCH_TILES`] tiles or [`BATCH_OCTETS`] wait. What fails how: the first write that fails is told to the
 //! caller's ear, and nothing more is written; what was written stays as it is.
@@ -11,7 +14,7 @@ use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
 use crate::clock::{Instant, Span};
 use crate::dnsxl::ListIndex;
-use crate::dossier::{Dossier, Journal, Standing};
+use crate::dossier::{Dossier, Doubts, Journal, Standing};
 
 use super::blob::{Blob, Encoder, read_dossiers};
 use super::database::Store;
@@ -47,8 +50,10 @@ pub struct RunJournal {
     /// Whose standing is to be written.
     restless: BTreeSet<usize>,
     oldest: Instant,
-    /// The last tile that an earlier part of the run kept.
+    /// The last tile that was ever closed.
     last: Option<u32>,
+    /// What earlier parts of the run found to be in doubt.
+    doubts: Doubts,
     failed: bool,
     ear: Ear,
 }
@@ -75,6 +80,7 @@ impl RunJournal {
         Ok(RunJournal {
             encoder: Encoder::new(lists.len()),
             earlier: store.examinations(run)?,
+            doubts: store.doubts(run, &lists)?,
             found: BTreeMap::new(),
             restless: BTreeSet::new(),
             store,
@@ -88,6 +94,17 @@ impl RunJournal {
             failed: false,
             ear: Box::new(ear),
         })
+    }
+
+    /// The journal of a run that is kept nowhere. `ear` is told when it fails.
+    ///
+    /// # Errors
+    /// If there is no room for temporary files.
+    pub fn scratch(
+        lists: Vec<(ListIndex, String)>,
+        ear: impl FnMut(&StoreError) + 'static,
+    ) -> Result<RunJournal, StoreError> {
+        RunJournal::open(Store::scratch()?, RunId(0), lists, ear)
     }
 
     /// Writes what waits; whether everything that was ever closed is written.
@@ -161,6 +178,9 @@ impl Journal for RunJournal {
         if self.last.is_none_or(|last| tile > last) || self.failed {
             return None;
         }
+        if self.waiting.iter().any(|blob| blob.number == tile) {
+            self.write();
+        }
         match self.read(tile) {
             Ok(dossiers) => dossiers,
             Err(error) => {
@@ -194,6 +214,7 @@ impl Journal for RunJournal {
             self.oldest = now;
         }
         let blob = self.encoder.close(tile);
+        self.last = self.last.max(Some(tile));
         self.waiting_octets += blob.octets();
         self.waiting.push(blob);
         if self.waiting.len() >= BATCH_TILES || self.waiting_octets >= BATCH_OCTETS {
@@ -211,6 +232,22 @@ impl Journal for RunJournal {
             return None;
         }
         Some(due)
+    }
+
+    fn doubt(&mut self, doubts: &Doubts) {
+        if !self.failed
+            && let Err(error) = self.store.write_doubts(self.run, doubts, &self.lists)
+        {
+            self.fail(&error);
+        }
+    }
+
+    fn doubts(&self) -> Doubts {
+        self.doubts.clone()
+    }
+
+    fn remembers(&self) -> bool {
+        !self.failed
     }
 }
 
@@ -283,6 +320,25 @@ impl Store {
                 let values = params![target, name, run.0, row.role.as_str(), row.tier.as_str(), row.codes];
                 listing.execute(values).map_err(failed())?;
             }
+        }
+        transaction.commit().map_err(failed())
+    }
+
+    /// Writes down what is in doubt of a run, whose lists are `lists`.
+    pub(super) fn write_doubts(&mut self, run: RunId, doubts: &Doubts, lists: &[ListIndex]) -> Result<(), StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "what is in doubt of the run cannot be written down");
+        let place = |list: ListIndex| {
+            let place = lists.iter().position(|one| *one == list);
+            place.map(|place| place as i64) // fewer than 65,536 lists
+        };
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(failed())?;
+        for doubt in doubts.iter() {
+            let insert = "INSERT OR IGNORE INTO doubts (run, place, source) VALUES (?1, ?2, ?3)";
+            let values = params![run.0, place(doubt.list), place(doubt.source)];
+            transaction.execute(insert, values).map_err(failed())?;
         }
         transaction.commit().map_err(failed())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::OptionalExtension;
 
 use crate::dnsxl::{Catalogue, ListIndex};
-use crate::dossier::{Dossier, Standing};
+use crate::dossier::{Dossier, Doubt, Doubts, Standing};
 
 use super::blob::read_dossiers;
 use super::database::Store;
@@ -87,7 +87,28 @@ impl Store {
         all.map_err(failed())?.collect::<Result<_, _>>().map_err(failed())
     }
 
-    /// Hands out the dossiers of a run in input order. Their lists are places in [`catalogue_of`](Store::catalogue_of).
+    /// What of a run is in doubt, whose lists are `lists`.
+    pub(super) fn doubts(&self, run: RunId, lists: &[ListIndex]) -> Result<Doubts, StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "what is in doubt of a run cannot be read");
+        let query = "SELECT place, source FROM doubts WHERE run = ?1";
+        let mut statement = self.connection.prepare(query).map_err(failed())?;
+        let mut rows = statement.query([run.0]).map_err(failed())?;
+        let mut doubts = Doubts::default();
+        while let Some(row) = rows.next().map_err(failed())? {
+            let list = |column: usize| {
+                let place = row.get::<_, i64>(column).map_err(failed())?;
+                let list = usize::try_from(place).ok().and_then(|place| lists.get(place));
+                list.copied()
+                    .ok_or_else(|| StoreError::damaged(&self.path, format!("a doubt about list {place} of run {run}")))
+            };
+            let (list, source) = (list(0)?, list(1)?);
+            doubts.add(Doubt { list, source });
+        }
+        Ok(doubts)
+    }
+
+    /// Hands out the dossiers of a run in input order. Their lists are places in [`catalogue_of`](Store::catalogue_of). What
+    /// is in doubt of them is taken back.
     ///
     /// # Errors
     /// If they cannot be read, or `take` fails.
@@ -97,10 +118,11 @@ impl Store {
         mut take: impl FnMut(Dossier) -> Result<(), E>,
     ) -> Result<(), E> {
         let lists: Vec<ListIndex> = self.catalogue_of(run)?.indexed().map(|(index, _)| index).collect();
+        let doubts = self.doubts(run, &lists)?;
         let mut behind = -1;
         while let Some(tile) = self.next_tile(run, behind)? {
             behind = tile.number;
-            for dossier in self.dossiers_of(run, &tile, &lists)? {
+            for dossier in self.dossiers_of(run, &tile, (&lists, &doubts))? {
                 take(dossier)?;
             }
         }
@@ -128,12 +150,17 @@ impl Store {
         &self,
         run: RunId,
         tile: &Octets,
-        lists: &[ListIndex],
+        (lists, doubts): (&[ListIndex], &Doubts),
     ) -> Result<Vec<Dossier>, StoreError> {
         let parts = (&tile.targets[..], &tile.states[..], tile.details.as_deref());
-        read_dossiers(parts, lists).map_err(|what| {
+        let read = read_dossiers(parts, lists).map_err(|what| {
             let what = format!("tile {} of run {run}: {what}", tile.number);
             StoreError::damaged(&self.path, what)
-        })
+        });
+        let mut dossiers = read?;
+        for dossier in &mut dossiers {
+            doubts.take_back(dossier);
+        }
+        Ok(dossiers)
     }
 }

@@ -9,6 +9,8 @@
 //! * `run_lists`: how each list of a run did, in the order of its columns.
 //! * `examinations`: how each list's examination went; written with the tiles, so that a run that is killed has it.
 //! * `tiles`: closed tiles; `open` counts the pairs that are to be asked again. `blob` has the octets.
+//! * `doubts`: what rests on a denial that proved false ([`Doubts`](crate::dossier::Doubts)), as places of lists: pairs of
+//!   `place` that go back to pruning on `source` are read as not asked, until their tile is written again.
 //! * `listings`: a row a listing, by target: for histories. `names` are lists' ids.
 //! * `leases`: queries reserved of operators' daily budgets, in seconds since 1970.
 //!
@@ -22,7 +24,7 @@ pub(super) const VERSION: i64 = STEPS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x5250_544e;
 
 /// What leads from each version to the next.
-pub(super) const STEPS: [&str; 3] = [
+pub(super) const STEPS: [&str; 4] = [
     "
 CREATE TABLE facts (
     id INTEGER PRIMARY KEY,
@@ -98,5 +100,13 @@ CREATE TABLE examinations (
 ",
     "
 ALTER TABLE runs ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;
+",
+    "
+CREATE TABLE doubts (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    place INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    PRIMARY KEY (run, place, source)
+) STRICT, WITHOUT ROWID;
 ",
 ];

@@ -11,7 +11,7 @@ use crate::dnsxl::{
     Catalogue, Cause, How, List, ListIndex, Listing, NameForm, Observation, Operator, OperatorIndex, Role, Status,
     Terms, TestEntries, Tier, Use,
 };
-use crate::dossier::{Dossier, Journal, ListFate, Observed};
+use crate::dossier::{Dossier, Doubt, Doubts, Journal, ListFate, Observed};
 use crate::plan::Ledger;
 use crate::targets::{Kind, Target};
 
@@ -158,6 +158,80 @@ fn what_is_kept_is_recalled_and_read_back() {
     assert_eq!(journal.turn(due), None);
     assert_eq!(journal.written().expect("read"), (2, 0), "replaced, not doubled");
     assert_eq!(read(&store, run.id), [all[0].clone(), mended]);
+}
+
+/// A run whose first target was pruned on the first list, and the second was asked; the second list was told by the first.
+#[test]
+fn what_is_in_doubt_is_read_as_not_asked_until_it_is_written_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(&folder.path().join("runs.db")).expect("made");
+    let catalogue = catalogue(&["one", "two", "three"]);
+    let clean = || [const { Observation::NotListed }; 3];
+    let mut all = [dossier(1, &clean()), dossier(2, &clean())];
+    all[0].observations[0].how = How::Pruned;
+    all[0].observations[1].how = How::Folded;
+    all[1].observations[1].how = How::Folded;
+    let run = keep(&mut store, &catalogue, &all);
+    let open = |store: &Store| {
+        let again = store.again().expect("opened");
+        RunJournal::open(again, run.id, lists(&catalogue), no_fault).expect("opened")
+    };
+    let mut doubts = Doubts::default();
+    for list in [ListIndex(0), ListIndex(1)] {
+        let source = ListIndex(0);
+        doubts.add(Doubt { list, source });
+    }
+    let mut journal = open(&store);
+    assert!(journal.doubts().is_empty());
+    journal.doubt(&doubts);
+    journal.doubt(&doubts); // twice is no more
+    assert_eq!(open(&store).doubts(), doubts, "without any more writing");
+    assert_eq!(journal.recall(0).expect("there"), all[..1], "as it was kept");
+    let mut taken_back = all.clone();
+    assert_eq!(doubts.take_back(&mut taken_back[0]), [0, 1]);
+    assert_eq!(read(&store, run.id), taken_back);
+    let mut other = Store::open(&folder.path().join("other.db")).expect("made");
+    let imported = other.import(store.path()).expect("imported");
+    assert_eq!(read(&other, imported[0].into), taken_back);
+    let mut asked = dossier(1, &[listed(2), listed(2), Observation::NotListed]);
+    asked.revision = 2;
+    asked.observations[1].how = How::Folded;
+    journal.add(&asked);
+    journal.close(Instant::ZERO, 0);
+    assert_eq!(
+        journal.recall(0).expect("there"),
+        [asked.clone()],
+        "written when it is wanted"
+    );
+    assert!(journal.remembers() && journal.finish());
+    assert_eq!(read(&store, run.id), [asked, all[1].clone()]);
+    assert_eq!(store.prune(0).expect("removed").len(), 1);
+    assert!(
+        store
+            .doubts(run.id, &[ListIndex(0), ListIndex(1)])
+            .expect("read")
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_scratch_journal_recalls_what_it_was_given_and_leaves_nothing_behind() {
+    let catalogue = catalogue(&["one"]);
+    let mut journal = RunJournal::scratch(lists(&catalogue), no_fault).expect("there is room");
+    assert_eq!(journal.recall(0), None);
+    for number in (0..300).rev() {
+        journal.add(&dossier(number as u8, &[listed(2)]));
+        journal.close(Instant::ZERO, number);
+    }
+    journal.doubt(&Doubts::default());
+    for number in 0..300 {
+        assert_eq!(
+            journal.recall(number).expect("there"),
+            [dossier(number as u8, &[listed(2)])]
+        );
+    }
+    assert!(journal.recall(300).is_none() && journal.finish() && journal.remembers());
+    assert!(!fs::exists("the journal of this run").expect("looked"));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The tally of a run: fed dossier by dossier, it says how much was learnt, how hard the hardest listing is, and with
 //! what status the program ends.
 //!
-//! Holds a few counters a list, whatever the number of targets. A dossier that closes again, revised, is told by
-//! [`Tally::revise`]: a listing in it counts, its pairs do not count again.
+//! Holds a few counters a list, whatever the number of targets. Where a dossier that was counted is revised,
+//! [`Tally::revise`] counts it in its stead.
 //!
 //! * **Coverage**: of the planned pairs (target, list) on lists that were healthy at the start, the share that was
 //!   answered. Nothing planned at all, though there was a target to ask about, is a coverage of 0.
@@ -112,34 +112,40 @@ impl Tally {
 
     /// Counts a target's dossier.
     pub fn add(&mut self, dossier: &Dossier) {
-        self.targets += 1;
-        self.special += u64::from(dossier.special_use.is_some());
+        self.count(dossier, |counter| *counter += 1);
+    }
+
+    /// Counts a dossier in the stead of an earlier revision of it that was counted.
+    pub fn revise(&mut self, before: &Dossier, after: &Dossier) {
+        self.count(before, |counter| *counter -= 1);
+        self.add(after);
+    }
+
+    /// Does something to every counter that a dossier counts in.
+    fn count(&mut self, dossier: &Dossier, mut act: impl FnMut(&mut u64)) {
+        act(&mut self.targets);
+        if dossier.special_use.is_some() {
+            act(&mut self.special);
+        }
+        let mut hardest: Option<Tier> = None;
         for observed in &dossier.observations {
             let pairs = self.pairs(observed.list);
             match &observed.observation {
                 Observation::Listed(_) | Observation::NotListed => {
-                    pairs.planned += 1;
-                    pairs.answered += 1;
+                    act(&mut pairs.planned);
+                    act(&mut pairs.answered);
                 }
-                Observation::Unknown(_) => pairs.planned += 1,
+                Observation::Unknown(_) => act(&mut pairs.planned),
                 Observation::NotAsked(_) => {}
             }
+            if let Observation::Listed(listing) = &observed.observation
+                && listing.role == Role::Block
+            {
+                hardest = Some(hardest.map_or(listing.tier, |other| other.min(listing.tier)));
+            }
         }
-        self.revise(dossier);
-    }
-
-    /// Counts what a dossier adds that was counted before and is now revised: its listings. A listing that the revision
-    /// took back stays counted: what was once reported as listed fails the run.
-    pub fn revise(&mut self, dossier: &Dossier) {
-        let blocks = dossier
-            .observations
-            .iter()
-            .filter_map(|observed| match &observed.observation {
-                Observation::Listed(listing) if listing.role == Role::Block => Some(listing.tier),
-                _ => None,
-            });
-        if let Some(hardest) = blocks.min() {
-            self.hit[hardest as usize] += 1;
+        if let Some(hardest) = hardest {
+            act(&mut self.hit[hardest as usize]);
         }
     }
 
@@ -342,15 +348,27 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_counts_its_listing_but_no_pairs() {
-        let mut tally = Tally::new();
-        tally.add(&sample::dossier("192.0.2.1", &[]));
-        tally.revise(&sample::dossier(
-            "192.0.2.1",
-            &[("beta", sample::listed(Role::Block, Tier::B))],
-        ));
-        let run = tally.finish(&sample::catalogue(), |_| true);
-        assert_eq!((run.targets, run.planned), (1, 6));
-        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 1);
+    fn a_revision_counts_in_the_stead_of_what_it_revises() {
+        let listed = |list, tier| (list, sample::listed(Role::Block, tier));
+        let unknown = || Observation::Unknown(Cause::Cancelled);
+        let states = [
+            sample::dossier("192.0.2.1", &[]),
+            sample::dossier("192.0.2.1", &[("beta", unknown())]),
+            sample::dossier("192.0.2.1", &[listed("gamma", Tier::C)]),
+            sample::dossier("192.0.2.1", &[listed("gamma", Tier::C), listed("beta", Tier::B)]),
+        ];
+        for before in &states {
+            for after in &states {
+                let mut tally = Tally::new();
+                tally.add(&sample::dossier("192.0.2.9", &[listed("beta", Tier::B)]));
+                tally.add(before);
+                tally.revise(before, after);
+                let mut fresh = Tally::new();
+                fresh.add(&sample::dossier("192.0.2.9", &[listed("beta", Tier::B)]));
+                fresh.add(after);
+                let finished = |tally: &Tally| tally.finish(&sample::catalogue(), |_| true);
+                assert_eq!(finished(&tally), finished(&fresh));
+            }
+        }
     }
 }

@@ -104,6 +104,14 @@ impl Receiver for Judge {
         Ok(())
     }
 
+    fn revise(&mut self, before: &Dossier, after: &Dossier) -> io::Result<()> {
+        unreachable!("nothing is pruned: {before:?}, {after:?}")
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        unreachable!("nothing is revised")
+    }
+
     fn wants_input_order(&self) -> bool {
         true
     }

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use anyhow::bail;
 use reputon::clock::Span;
 use reputon::dnsxl::Catalogue;
-use reputon::dossier::{Dossier, NoJournal};
+use reputon::dossier::Dossier;
 use reputon::scan::{Memory, Order, RealNetwork, Receiver, Scan, Stop};
 use reputon::targets::{Kind, ReadOptions, Target, TargetSet};
 use reputon::verdict::{Audit, Audited, Neighbours, Tallied};
@@ -15,7 +15,7 @@ use reputon::verdict::{Audit, Audited, Neighbours, Tallied};
 use crate::cli::args::AuditArgs;
 use crate::cli::commands::scan;
 use crate::cli::ground::{Ground, scan_options, start_lab};
-use crate::cli::keeping::ledger;
+use crate::cli::keeping::{ledger, scratch};
 use crate::cli::past::Memories;
 use crate::cli::progress::Quiet;
 
@@ -59,8 +59,9 @@ pub(crate) fn conclude(
             };
             let mut counter = Counter(Neighbours::default());
             let mut ledger = ledger(&args.scan.keep.db, &args.scan.lab, true);
+            let mut journal = scratch(&plan, &options, true);
             let memory = Memory {
-                journal: &mut NoJournal,
+                journal: &mut *journal,
                 ledger: &mut *ledger,
             };
             scan.run_with(&mut network, rand::random(), (&mut counter, &mut Quiet), stop, memory)?;
@@ -126,14 +127,23 @@ struct Counter(Neighbours);
 
 impl Receiver for Counter {
     fn take(&mut self, dossier: &Dossier, order: Order) -> io::Result<()> {
-        if order == Order::AsClosed {
+        if order == Order::Input {
             self.0.add(dossier);
         }
         Ok(())
     }
 
+    fn revise(&mut self, _: &Dossier, _: &Dossier) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        self.0 = Neighbours::default();
+        Ok(())
+    }
+
     fn wants_input_order(&self) -> bool {
-        false
+        true
     }
 }
 

@@ -43,6 +43,14 @@ impl Receiver for Nobody {
         Ok(())
     }
 
+    fn revise(&mut self, _: &Dossier, _: &Dossier) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn wants_input_order(&self) -> bool {
         false
     }

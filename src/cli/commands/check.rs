@@ -408,6 +408,16 @@ impl Receiver for Collected {
         Ok(())
     }
 
+    fn revise(&mut self, before: &Dossier, after: &Dossier) -> io::Result<()> {
+        self.tally.revise(before, after);
+        Ok(())
+    }
+
+    fn start_over(&mut self) -> io::Result<()> {
+        self.dossiers.clear();
+        Ok(())
+    }
+
     fn wants_input_order(&self) -> bool {
         true
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::Context;
 use jiff::Timestamp;
 use reputon::dnsxl::{Catalogue, ListIndex, Observation};
-use reputon::dossier::Dossier;
+use reputon::dossier::{Dossier, is_taken_back};
 use reputon::report::{ListRecord, Outputs, RunEnd, RunHead, RunRecord, nagios_line, to_json};
 use reputon::scan::{Order, Receiver, Stop};
 use reputon::store::{Store, StoreError, StoredRun};
@@ -83,8 +83,13 @@ pub(crate) fn write(store: &Store, run: &StoredRun, wanted: &Wanted<'_>) -> anyh
     };
     let mut outputs = Outputs::open(&paths(output), &report_options(output))?;
     let stop = Stop::new();
+    let head = RunHead {
+        catalogue: &catalogue,
+        started: run.started,
+    };
     let mut reports = Reports {
         catalogue: &catalogue,
+        head,
         judge: Judge::new(&catalogue, Weights::default()),
         tally: Tally::new(),
         live: None,
@@ -107,17 +112,15 @@ pub(crate) fn write(store: &Store, run: &StoredRun, wanted: &Wanted<'_>) -> anyh
     if reports.files {
         reports.ordered.push(Output::Files(&mut outputs));
     }
-    let head = RunHead {
-        catalogue: &catalogue,
-        started: run.started,
-    };
     reports.each(|sink| sink.begin(&head))?;
     let mut counted: Vec<ListRecord> = catalogue
         .indexed()
         .map(|(index, _)| ListRecord::new(&catalogue, index))
         .collect();
+    let mut unproved = 0;
     store.dossiers(run.id, |dossier| -> Result<(), Failure> {
         count(&mut counted, &dossier);
+        unproved += dossier.observations.iter().filter(|one| is_taken_back(one)).count() as u64;
         reports.take(&dossier, Order::AsClosed)?;
         Ok(reports.take(&dossier, Order::Input)?)
     })?;
@@ -146,10 +149,12 @@ pub(crate) fn write(store: &Store, run: &StoredRun, wanted: &Wanted<'_>) -> anyh
         }
         false => counted.clone(),
     };
-    let record = match run.record.as_deref().map(serde_json::from_str::<RunRecord>) {
+    let mut record = match run.record.as_deref().map(serde_json::from_str::<RunRecord>) {
         Some(record) => record.context("the record of the run is damaged")?,
         None => counted_record(run, &counted),
     };
+    // A part of the run that was killed has no record, and may have found a denial to be false.
+    record.unproved = record.unproved.max(unproved);
     let tallied = reports.tally.finish(&catalogue, usable);
     let audited = match (concludes, reports.audit.take()) {
         (Some((args, ground)), Some(counted)) => {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use reputon::clock::Span;
 use reputon::dnsxl::ListIndex;
 use reputon::dossier::Difference;
-use reputon::report::{Format, ListRecord, Options, Outputs, RunEnd, RunHead, nagios_line};
+use reputon::report::{Format, HeldSink, ListRecord, Options, Outputs, RunEnd, RunHead, nagios_line};
 use reputon::scan::{Progress, RealNetwork, Receiver, Scan, StopReason};
 use reputon::verdict::{Audit, ExitStatus, Judge, NagiosStatus, Tally, Weights};
 
@@ -56,13 +56,18 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         }
     };
     options.seed = keeping.seed().unwrap_or(options.seed);
-    let mut outputs = Outputs::open(&paths(&args.output), &report_options(&args.output))?;
+    let written = Options {
+        revisable: options.prune,
+        ..report_options(&args.output)
+    };
+    let mut outputs = Outputs::open(&paths(&args.output), &written)?;
     let stop = signals::watch()?;
 
     let started = Timestamp::now();
     let head = RunHead { catalogue, started };
     let mut reports = Reports {
         catalogue,
+        head,
         judge: Judge::new(catalogue, Weights::default()),
         tally: Tally::new(),
         live: None,
@@ -80,10 +85,15 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     };
     let stdout = Box::new(io::BufWriter::new(io::stdout()));
     if let Some(format) = format {
-        let sink = format.sink(stdout, None, &report_options(&args.output))?;
         match live {
-            true => reports.live = Some(sink),
-            false => reports.ordered.push(Output::Stdout(sink)),
+            true => reports.live = Some(format.sink(stdout, None, &written)?),
+            false if written.revisable => {
+                let sink = HeldSink::new(stdout, format, &written)?;
+                reports.ordered.push(Output::Held(sink));
+            }
+            false => reports
+                .ordered
+                .push(Output::Stdout(format.sink(stdout, None, &written)?)),
         }
     }
     if reports.files {
@@ -198,6 +208,7 @@ pub(crate) fn report_options(output: &OutputOptions) -> Options {
             .ok()
             .and_then(|text| text.parse().ok())
             .unwrap_or(WIDTH_DEFAULT),
+        revisable: false,
         colour: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     }
 }
