@@ -95,7 +95,9 @@ impl<N: Network> Worker<'_, N> {
             budget.granted -= unused;
             budget.until = now + LEASE_SPAN;
         }
-        let short = (packets + unsent + NAMES_MAX as u64).saturating_sub(budget.granted);
+        // What one more target takes at most: less is of no use to anybody.
+        let least = (1 + u64::from(self.options.retries)) * NAMES_MAX as u64;
+        let short = (packets + unsent + least).saturating_sub(budget.granted);
         if short > 0 && now >= budget.again {
             let granted = self.ledger.reserve(id, budget.limit, short + chunk_of(budget.limit));
             budget.granted += granted;
