@@ -5,18 +5,16 @@
 //! ```
 //!
 //! Networks nest and never cross, so a stack of those that are open tells at each border which one answers from there on.
-//! 16 octets an interval, and an index by the upper bits of where each begins, of up to 1 MiB. Where intervals are many, a
-//! bit for each /24 (2 MiB) says whether any of it is listed: most of a list's questions end there, with one look into
-//! memory. The others cost one into the index, and one at a few intervals side by side, without a branch that depends
-//! on them: a wrong guess of the processor's costs as much as the rest.
+//! 12 octets an interval, side by side, so that what is compared and what is answered come with one look into memory. An
+//! index of up to 3 MiB by the upper bits says where the intervals of a part of the space begin, and by a bit for each 64th
+//! of that part (a /24 where intervals are many) whether any of it is listed: most of a list's questions end there, with
+//! one look. The others compare a few intervals without a branch that depends on them: a wrong guess of the processor's
+//! costs as much as the rest.
 
 use super::value::{EXCLUDED, Slot, ValueId};
 
-/// Upper bits of an address by which intervals are found at most: 2^18 counts of 4 octets stay in a core's cache.
+/// Upper bits of an address by which intervals are found at most: with 2^18 parts of 12 octets, a /24 has a bit.
 const INDEX_BITS_MAX: u32 = 18;
-
-/// Intervals from which on a bit for each /24 is kept.
-const TOUCHED_FROM: usize = 1 << 14;
 
 /// Intervals that are compared side by side.
 const ABREAST: usize = 8;
@@ -43,13 +41,51 @@ impl Entry {
     }
 }
 
-/// What the addresses of an interval answer with.
+/// What the addresses of an interval answer with: a value, the usual case, or with [`NODE`] set the values of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// The usual case.
+struct Held(u32);
+
+const NODE: u32 = 1 << 31;
+
+/// The same, taken apart.
+enum Answer {
     One(ValueId),
-    /// The values of a node.
-    Node(u32),
+    Node(usize),
+}
+
+impl Held {
+    fn one(id: ValueId) -> Held {
+        Held(id.number())
+    }
+
+    fn node(place: usize) -> Held {
+        let place = u32::try_from(place).ok().filter(|&place| place < NODE);
+        Held(NODE | place.expect("fewer nodes than entries, which are fewer than 2³¹ in any memory"))
+    }
+
+    fn answer(self) -> Answer {
+        match self.0 & NODE {
+            0 => Answer::One(ValueId::of_number(self.0)),
+            _ => Answer::Node((self.0 & !NODE) as usize),
+        }
+    }
+}
+
+/// Addresses that answer alike.
+#[derive(Debug, Clone, Copy)]
+struct Interval {
+    first: u32,
+    last: u32,
+    held: Held,
+}
+
+/// A part of the space, by the upper bits of its addresses.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    /// A bit for each 64th of it that has listed addresses.
+    touched: [u32; 2],
+    /// How many intervals begin below it.
+    below: u32,
 }
 
 /// Values of a network, and of those around it that answer together with it.
@@ -70,16 +106,12 @@ struct Open {
 /// The intervals.
 #[derive(Debug)]
 pub(super) struct Intervals {
-    firsts: Vec<u32>,
-    lasts: Vec<u32>,
-    held: Vec<Held>,
+    intervals: Vec<Interval>,
     nodes: Vec<Node>,
-    /// How many upper bits the index tells apart.
-    index_bits: u32,
-    /// How many intervals begin below each value of the upper bits, and all.
-    below: Box<[u32]>,
-    /// A bit for each /24 that has listed addresses; empty where intervals are few.
-    touched: Box<[u64]>,
+    /// The parts of the space, and one behind them.
+    parts: Box<[Part]>,
+    /// How many lower bits of an address do not tell its part: at least 14.
+    shift: u32,
     /// How many networks there were.
     networks: usize,
 }
@@ -109,32 +141,33 @@ impl Intervals {
     }
 
     fn place(&self, address: u32) -> Option<usize> {
-        let (word, bit) = (address >> 14, address >> 8 & 63);
-        if self.touched.get(word as usize).is_some_and(|word| word >> bit & 1 == 0) {
+        let upper = (u64::from(address) >> self.shift) as usize; // all 32 bits may be lower ones
+        let part = &self.parts[upper];
+        let bit = address >> (self.shift - 6) & 63;
+        if part.touched[(bit >> 5) as usize] >> (bit & 31) & 1 == 0 {
             return None;
         }
-        let upper = (u64::from(address) >> (32 - self.index_bits)) as usize;
-        let start = self.below[upper] as usize;
-        // What begins behind this part of the index begins behind the address: the end need not be known.
+        let start = part.below as usize;
+        // What begins behind this part of the space begins behind the address: the end need not be known.
         let mut behind = start;
         loop {
-            let Some(abreast) = self.firsts[behind..].first_chunk::<ABREAST>() else {
-                behind += self.firsts[behind..].partition_point(|&first| first <= address);
+            let Some(abreast) = self.intervals[behind..].first_chunk::<ABREAST>() else {
+                behind += self.intervals[behind..].partition_point(|interval| interval.first <= address);
                 break;
             };
-            let before: usize = abreast.iter().map(|&first| usize::from(first <= address)).sum();
+            let before: usize = abreast.iter().map(|one| usize::from(one.first <= address)).sum();
             behind += before;
             if before < ABREAST {
                 break;
             }
             if behind >= start + 4 * ABREAST {
-                let end = self.below[upper + 1] as usize;
-                behind += self.firsts[behind..end].partition_point(|&first| first <= address);
+                let end = self.parts[upper + 1].below as usize;
+                behind += self.intervals[behind..end].partition_point(|interval| interval.first <= address);
                 break;
             }
         }
         let place = behind.checked_sub(1)?;
-        (address <= self.lasts[place]).then_some(place)
+        (address <= self.intervals[place].last).then_some(place)
     }
 
     /// Whether an address is listed.
@@ -144,11 +177,12 @@ impl Intervals {
 
     /// The first value of an address, if it is listed.
     pub(super) fn first(&self, address: u32) -> Option<ValueId> {
-        match self.held[self.place(address)?] {
-            Held::One(id) => Some(id),
-            node => {
+        let held = self.intervals[self.place(address)?].held;
+        match held.answer() {
+            Answer::One(id) => Some(id),
+            Answer::Node(_) => {
                 let mut first = None;
-                self.each(node, |id| {
+                self.each(held, |id| {
                     first.get_or_insert(id);
                 });
                 first
@@ -160,7 +194,7 @@ impl Intervals {
     pub(super) fn find(&self, address: u32, each: impl FnMut(ValueId)) -> bool {
         let place = self.place(address);
         if let Some(place) = place {
-            self.each(self.held[place], each);
+            self.each(self.intervals[place].held, each);
         }
         place.is_some()
     }
@@ -171,23 +205,23 @@ impl Intervals {
         while let Some(held) = next {
             inward[depth] = held;
             depth += 1;
-            next = match held {
-                Held::One(_) => None,
-                Held::Node(node) => self.nodes[node as usize].around,
+            next = match held.answer() {
+                Answer::One(_) => None,
+                Answer::Node(node) => self.nodes[node].around,
             };
         }
         for held in inward[..depth].iter().rev() {
-            match held {
-                Held::One(id) => each(*id),
-                Held::Node(node) => self.nodes[*node as usize].own.ids().iter().for_each(|&id| each(id)),
+            match held.answer() {
+                Answer::One(id) => each(id),
+                Answer::Node(node) => self.nodes[node].own.ids().iter().for_each(|&id| each(id)),
             }
         }
     }
 
     /// Whether any of these addresses is listed.
     pub(super) fn touches(&self, first: u32, last: u32) -> bool {
-        let place = self.lasts.partition_point(|&end| end < first);
-        self.firsts.get(place).is_some_and(|&start| start <= last)
+        let place = self.intervals.partition_point(|interval| interval.last < first);
+        self.intervals.get(place).is_some_and(|interval| interval.first <= last)
     }
 
     /// How many networks there were, exclusions too.
@@ -205,9 +239,7 @@ impl Default for Intervals {
 /// The intervals in the making.
 #[derive(Default)]
 struct Sweep {
-    firsts: Vec<u32>,
-    lasts: Vec<u32>,
-    held: Vec<Held>,
+    intervals: Vec<Interval>,
     nodes: Vec<Node>,
     networks: usize,
     stack: Vec<Open>,
@@ -230,9 +262,9 @@ impl Sweep {
         let held = match (around.map(|outer| outer.held), own) {
             (Some(None), _) => None,
             (_, own) if own.ids().contains(&EXCLUDED) => None,
-            (None, Slot::One(id)) => Some(Held::One(id)),
+            (None, Slot::One(id)) => Some(Held::one(id)),
             (around, own) => {
-                let node = Held::Node(self.nodes.len() as u32); // fewer than lines, which are counted in 32 bits
+                let node = Held::node(self.nodes.len());
                 let around = around.flatten();
                 self.nodes.push(Node { own, around });
                 Some(node)
@@ -257,57 +289,50 @@ impl Sweep {
 
     fn push(&mut self, first: u32, last: u32, held: Option<Held>) {
         let Some(held) = held else { return };
-        match (self.lasts.last_mut(), self.held.last()) {
-            (Some(before), Some(same)) if *same == held && before.checked_add(1) == Some(first) => *before = last,
-            _ => {
-                self.firsts.push(first);
-                self.lasts.push(last);
-                self.held.push(held);
-            }
+        match self.intervals.last_mut() {
+            Some(before) if before.held == held && before.last.checked_add(1) == Some(first) => before.last = last,
+            _ => self.intervals.push(Interval { first, last, held }),
         }
     }
 
     fn finish(mut self) -> Intervals {
         self.close_before(None);
-        let index_bits = self.firsts.len().max(1).ilog2().min(INDEX_BITS_MAX);
-        let mut below = vec![0; (1 << index_bits) + 1];
-        for &first in &self.firsts {
-            below[(u64::from(first) >> (32 - index_bits)) as usize + 1] += 1;
+        let index_bits = self.intervals.len().max(1).ilog2().min(INDEX_BITS_MAX);
+        let shift = 32 - index_bits;
+        let mut parts = vec![Part::default(); (1 << index_bits) + 1];
+        for interval in &self.intervals {
+            parts[(u64::from(interval.first) >> shift) as usize + 1].below += 1;
+            touch(&mut parts, interval.first >> (shift - 6), interval.last >> (shift - 6));
         }
-        for upper in 1..below.len() {
-            below[upper] += below[upper - 1];
+        for upper in 1..parts.len() {
+            parts[upper].below += parts[upper - 1].below;
         }
-        let many = self.firsts.len() >= TOUCHED_FROM;
-        let mut touched = vec![0; if many { 1 << 18 } else { 0 }];
-        if many {
-            for (&first, &last) in self.firsts.iter().zip(&self.lasts) {
-                touch(&mut touched, first >> 8, last >> 8);
-            }
-        }
+        self.intervals.shrink_to_fit();
         Intervals {
-            touched: touched.into(),
-            firsts: self.firsts,
-            lasts: self.lasts,
-            held: self.held,
+            intervals: self.intervals,
             nodes: self.nodes,
-            index_bits,
-            below: below.into(),
+            parts: parts.into(),
+            shift,
             networks: self.networks,
         }
     }
 }
 
-/// Sets the bits from `first` to `last`.
-fn touch(words: &mut [u64], first: u32, last: u32) {
-    let (start, end) = ((first / 64) as usize, (last / 64) as usize);
-    let (head, tail) = (u64::MAX << (first % 64), u64::MAX >> (63 - last % 64));
-    if start == end {
-        words[start] |= head & tail;
-        return;
+/// Sets the bits of the 64ths from `first` to `last`.
+fn touch(parts: &mut [Part], first: u32, last: u32) {
+    for half in first / 32..=last / 32 {
+        let head = if half == first / 32 {
+            u32::MAX << (first % 32)
+        } else {
+            u32::MAX
+        };
+        let tail = if half == last / 32 {
+            u32::MAX >> (31 - last % 32)
+        } else {
+            u32::MAX
+        };
+        parts[(half / 2) as usize].touched[(half % 2) as usize] |= head & tail;
     }
-    words[start] |= head;
-    words[start + 1..end].fill(u64::MAX);
-    words[end] |= tail;
 }
 
 #[cfg(test)]
@@ -327,7 +352,7 @@ mod tests {
         ];
         (address, 0u8..=32, 0u32..5).prop_map(|(address, bits, id)| {
             let hosts = u32::MAX.checked_shr(bits.into()).unwrap_or(0);
-            let id = if id == 4 { EXCLUDED } else { ValueId::nth(id) };
+            let id = if id == 4 { EXCLUDED } else { ValueId::of_number(id) };
             Entry {
                 first: address & !hosts,
                 bits,
@@ -370,7 +395,7 @@ mod tests {
             }
             entries.sort_unstable();
             let intervals = Intervals::sweep(&entries, class, Slot::add, |_| {});
-            prop_assert!(intervals.firsts.iter().zip(&intervals.lasts).is_sorted_by(|one, next| one.1 < next.0));
+            prop_assert!(intervals.intervals.is_sorted_by(|one, next| one.last < next.first));
             for address in entries.iter().chain(&others).flat_map(|entry| [entry.first, entry.last()]) {
                 for address in [address, address.wrapping_sub(1), address.wrapping_add(1)] {
                     let expected = expected(&entries, address, class);
@@ -399,8 +424,8 @@ mod tests {
             })
             .collect();
         let intervals = Intervals::sweep(&entries, |bits| bits, Slot::add, |_| {});
-        assert_eq!((intervals.networks(), intervals.firsts.len()), (300_000, 300_000));
-        assert_eq!(intervals.index_bits, INDEX_BITS_MAX);
+        assert_eq!((intervals.networks(), intervals.intervals.len()), (300_000, 300_000));
+        assert_eq!(32 - intervals.shift, INDEX_BITS_MAX);
         for entry in entries {
             assert!(intervals.has(entry.first) && !intervals.has(entry.first + 1));
         }
@@ -439,12 +464,10 @@ mod tests {
             .collect();
         entries.sort_unstable();
         let intervals = Intervals::sweep(&entries, |bits| bits, Slot::add, |_| {});
-        assert!(!intervals.touched.is_empty());
-        let borders = intervals.firsts.iter().chain(&intervals.lasts);
-        let borders = borders.flat_map(|&at| [at.wrapping_sub(1), at, at.wrapping_add(1)]);
+        let borders = intervals.intervals.iter().flat_map(|one| [one.first, one.last]);
+        let borders = borders.flat_map(|at| [at.wrapping_sub(1), at, at.wrapping_add(1)]);
         for address in borders.chain((0..50_000).map(|_| random() << 1)).collect::<Vec<u32>>() {
-            let place = intervals.lasts.partition_point(|&last| last < address);
-            let listed = intervals.firsts.get(place).is_some_and(|&first| first <= address);
+            let listed = intervals.touches(address, address);
             assert_eq!(intervals.has(address), listed, "{address:x}");
         }
     }

@@ -117,21 +117,18 @@ impl Ip4Set {
 
     /// Takes lines that are no specials and no default values, in pieces side by side.
     pub(super) fn stretch(&mut self, text: &[u8], values: &mut Values, notes: &mut Notes<'_>) {
-        let (form, base) = (self.form, values.get(values.default).clone());
+        let (form, there) = (self.form, &*values);
         let read = |text| {
-            let (mut piece, mut notes) = (Ip4Set::new(form), notes.beside());
-            let mut values = Values::new();
-            values.default = values.intern(base.clone());
+            let (mut piece, mut values, mut notes) = (Ip4Set::new(form), there.beside(), notes.beside());
             super::build::each_line(text, &mut notes, |line, notes| piece.line(line, &mut values, notes));
             (piece.entries, values, notes)
         };
         let pieces: Vec<_> = pieces(text).into_par_iter().map(read).collect();
+        values.reserve(pieces.iter().map(|(_, piece_values, _)| piece_values.len()).sum());
+        self.entries
+            .reserve(pieces.iter().map(|(entries, ..)| entries.len()).sum());
         for (entries, piece_values, piece_notes) in pieces {
-            let ids: Vec<ValueId> = piece_values
-                .list()
-                .iter()
-                .map(|value| values.intern(value.clone()))
-                .collect();
+            let ids = values.append(&piece_values);
             let line = u32::try_from(notes.line).unwrap_or(u32::MAX);
             self.entries.extend(entries.into_iter().map(|entry| Entry {
                 line: line.saturating_add(entry.line),

@@ -37,7 +37,7 @@ impl Prefixes {
         let id = values.intern(Value {
             address: Ipv4Addr::new(127, 0, 0, 2),
             // A dollar sign in a reason is only that.
-            template: doubled(&reason[..reason.len().min(REASON_OCTETS_MAX)]),
+            template: &doubled(&reason[..reason.len().min(REASON_OCTETS_MAX)]),
         });
         if let Some(nets) = parse_nets(entry) {
             nets.for_each(|net| {
@@ -80,7 +80,7 @@ impl Prefixes {
 }
 
 /// The text with its dollar signs doubled, as templates want them.
-fn doubled(text: &[u8]) -> Box<[u8]> {
+fn doubled(text: &[u8]) -> Vec<u8> {
     let mut template = Vec::with_capacity(text.len());
     if text.first() == Some(&b'=') {
         template.push(b'='); // a leading one would be taken off
@@ -91,5 +91,5 @@ fn doubled(text: &[u8]) -> Box<[u8]> {
             template.push(octet);
         }
     }
-    template.into()
+    template
 }

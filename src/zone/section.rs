@@ -272,7 +272,7 @@ impl Section {
             found.add(self.scope.ttl, Rdata::A(value.address));
         }
         if answers(Rtype::TXT, asked) {
-            let text = self.scope.templates.expand(&value.template, &subject());
+            let text = self.scope.templates.expand(value.template, &subject());
             if !text.is_empty() {
                 found.add(self.scope.ttl, Rdata::Txt(vec![text.into()]));
             }

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::error::Notes;
 use super::ip4::parse_abbreviated;
@@ -19,12 +20,12 @@ const TEXT_OCTETS_MAX: usize = 254;
 const VALUES_PER_ENTRY_MAX: usize = 255;
 
 /// An address and a text template.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Value {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Value<'a> {
     /// The A record.
     pub(super) address: Ipv4Addr,
     /// The template of the TXT record; empty: none.
-    pub(super) template: Box<[u8]>,
+    pub(super) template: &'a [u8],
 }
 
 /// A value by its place among the [`Values`] of a section.
@@ -32,14 +33,19 @@ pub(super) struct Value {
 pub(super) struct ValueId(u32);
 
 impl ValueId {
+    /// The id as a number below 2³¹: of one that is not [`EXCLUDED`].
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The id of a number that an id gave.
+    pub(super) fn of_number(number: u32) -> ValueId {
+        ValueId(number)
+    }
+
     /// The id that stands at its own place in `ids`; an exclusion stays one.
     pub(super) fn through(self, ids: &[ValueId]) -> ValueId {
         if self == EXCLUDED { self } else { ids[self.0 as usize] }
-    }
-
-    #[cfg(test)]
-    pub(super) fn nth(place: u32) -> ValueId {
-        ValueId(place)
     }
 }
 
@@ -49,98 +55,141 @@ pub(super) const EXCLUDED: ValueId = ValueId(u32::MAX);
 /// The value where a file gives none: 127.0.0.2 without text.
 pub(super) const BUILT_IN: ValueId = ValueId(0);
 
-/// The values of a section, each kept once.
+/// Values at most: ids leave a bit free. A file of so many different ones would be over 32 GiB.
+const VALUES_MAX: usize = 1 << 31;
+
+/// The values of a section, each kept once: 16 octets and its template. All templates stand in one text, because a list
+/// of a million reasons would otherwise be a million allocations, made and copied one by one.
 #[derive(Debug)]
 pub(super) struct Values {
-    list: Vec<Value>,
-    /// Places in the list.
-    index: HashTable<u32>,
+    list: Vec<Kept>,
+    templates: Vec<u8>,
+    /// The hash of each value, and its place by that, until nothing follows.
+    hashes: Vec<u32>,
+    places: HashTable<u32>,
     /// Keyed at random: values come from files that others write.
     hasher: RandomState,
     /// The value of entries that give none of their own.
     pub(super) default: ValueId,
 }
 
+/// A value, its template by where that stands.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    address: Ipv4Addr,
+    len: u32,
+    start: usize,
+}
+
 impl Values {
     /// The built-in value alone, as the default.
     pub(super) fn new() -> Values {
+        Values::hashed_by(RandomState::new())
+    }
+
+    /// The built-in value and this set's default, as that: for lines of the same section that somebody else reads.
+    pub(super) fn beside(&self) -> Values {
+        let mut values = Values::hashed_by(self.hasher.clone());
+        values.default = values.intern(self.get(self.default));
+        values
+    }
+
+    fn hashed_by(hasher: RandomState) -> Values {
         let mut values = Values {
             list: Vec::new(),
-            index: HashTable::new(),
-            hasher: RandomState::new(),
+            templates: Vec::new(),
+            hashes: Vec::new(),
+            places: HashTable::new(),
+            hasher,
             default: BUILT_IN,
         };
         values.intern(Value {
             address: Ipv4Addr::new(127, 0, 0, 2),
-            template: Box::default(),
+            template: b"",
         });
         values
     }
 
     /// The value at an id that this set gave out, and that is not [`EXCLUDED`].
-    pub(super) fn get(&self, id: ValueId) -> &Value {
-        &self.list[id.0 as usize]
+    pub(super) fn get(&self, id: ValueId) -> Value<'_> {
+        value(&self.list[id.0 as usize], &self.templates)
     }
 
-    /// All of them, each at the place that its id says.
-    pub(super) fn list(&self) -> &[Value] {
-        &self.list
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.list.reserve(more);
+        self.hashes.reserve(more);
+        let hashes = &self.hashes;
+        self.places.reserve(more, |&place| spread(hashes[place as usize]));
+    }
+
+    /// Takes over the values of a set that was made [beside](Values::beside) this one; their ids here, each at the place
+    /// that its id there says.
+    pub(super) fn append(&mut self, other: &Values) -> Vec<ValueId> {
+        let values = other.list.iter().map(|kept| value(kept, &other.templates));
+        let hashed = values.zip(&other.hashes);
+        hashed.map(|(value, &hash)| self.intern_hashed(value, hash)).collect()
     }
 
     /// The id of a value, old or new.
-    pub(super) fn intern(&mut self, value: Value) -> ValueId {
-        let Value { address, template } = value;
-        self.find_or(address, &template, || template.clone())
+    pub(super) fn intern(&mut self, value: Value<'_>) -> ValueId {
+        let hash = self.hasher.hash_one(value) as u32; // any half of it will do
+        self.intern_hashed(value, hash)
     }
 
-    fn find_or(&mut self, address: Ipv4Addr, template: &[u8], owned: impl FnOnce() -> Box<[u8]>) -> ValueId {
+    fn intern_hashed(&mut self, new: Value<'_>, hash: u32) -> ValueId {
         let Values {
-            list, index, hasher, ..
+            list,
+            templates,
+            hashes,
+            places,
+            ..
         } = self;
-        let hash = hasher.hash_one((address, template));
-        let same = |&place: &u32| {
-            let value = &list[place as usize];
-            value.address == address && *value.template == *template
-        };
-        if let Some(&place) = index.find(hash, same) {
-            return ValueId(place);
+        let same = |&place: &u32| value(&list[place as usize], templates) == new;
+        let hash_of = |&place: &u32| spread(hashes[place as usize]);
+        match places.entry(spread(hash), same, hash_of) {
+            Entry::Occupied(old) => ValueId(*old.get()),
+            Entry::Vacant(room) => {
+                assert!(list.len() < VALUES_MAX, "fewer than 2³¹ values");
+                let place = list.len() as u32;
+                room.insert(place);
+                hashes.push(hash);
+                list.push(Kept {
+                    address: new.address,
+                    len: u32::try_from(new.template.len()).expect("templates are cut"),
+                    start: templates.len(),
+                });
+                templates.extend_from_slice(new.template);
+                ValueId(place)
+            }
         }
-        // A file of 2³² different values would be over 64 GiB; the last id is that of exclusions.
-        let place = u32::try_from(list.len()).expect("fewer than 2³² values");
-        list.push(Value {
-            address,
-            template: owned(),
-        });
-        index.insert_unique(hash, place, |&place| {
-            let value = &list[place as usize];
-            hasher.hash_one((value.address, &*value.template))
-        });
-        ValueId(place)
     }
 
     /// Nothing follows: what finds old values is not needed any more.
     pub(super) fn finish(&mut self) {
-        self.index = HashTable::new();
+        (self.hashes, self.places) = (Vec::new(), HashTable::new());
         self.list.shrink_to_fit();
+        self.templates.shrink_to_fit();
     }
 
     /// Reads a value; what it leaves out comes from `base`. None, and a warning, if it is no value.
     ///
     /// `:A:TXT`, `:A:` (no text), `:A` (the text of `base`), or `TXT`; A may be the last octet alone.
     pub(super) fn parse(&mut self, text: &[u8], base: ValueId, notes: &mut Notes<'_>) -> Option<ValueId> {
-        let base = self.get(base);
         let (address, template) = match text.strip_prefix(b":") {
-            None => (base.address, text),
+            None => (self.get(base).address, text),
             Some(rest) => {
                 let Some((address, rest)) = value_address(rest) else {
                     notes.warn(text, "no address where `:A:TXT` has one");
                     return None;
                 };
                 match skip_blanks(rest).split_first() {
-                    None => {
-                        let template = base.template.clone();
-                        return Some(self.intern(Value { address, template }));
-                    }
+                    None => return Some(self.intern_like(address, base)),
                     Some((b':', template)) => (address, skip_blanks(template)),
                     Some(_) => {
                         notes.warn(text, "neither `:A` nor `:A:TXT`");
@@ -155,8 +204,29 @@ impl Values {
         } else {
             template
         };
-        Some(self.find_or(address, template, || template.into()))
+        Some(self.intern(Value { address, template }))
     }
+
+    /// A value with the template of another one.
+    fn intern_like(&mut self, address: Ipv4Addr, base: ValueId) -> ValueId {
+        let template = self.get(base).template.to_vec();
+        self.intern(Value {
+            address,
+            template: &template,
+        })
+    }
+}
+
+fn value<'a>(kept: &Kept, templates: &'a [u8]) -> Value<'a> {
+    Value {
+        address: kept.address,
+        template: &templates[kept.start..kept.start + kept.len as usize],
+    }
+}
+
+/// A hash with something to tell values apart by in its upper bits, too.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The A of a value: `127.0.0.2`, or `2` for the last octet under 127.0.0. All zeros is none.
@@ -284,7 +354,7 @@ mod tests {
         let value = values.get(id);
         Some((
             value.address.to_string(),
-            String::from_utf8_lossy(&value.template).into_owned(),
+            String::from_utf8_lossy(value.template).into_owned(),
         ))
     }
 
