@@ -183,27 +183,22 @@ impl Config {
 
 /// The table of commands with the environment: each option by its own name.
 pub(crate) fn with_environment(command: Command) -> Command {
-    let subcommands: Vec<String> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
-    let command = command.mut_args(|arg| match arg.get_long() {
-        Some(long) if !NOT_SETTABLE.contains(&long) => {
-            let flag = matches!(arg.get_action(), ArgAction::SetTrue);
-            let arg = match flag {
-                true => arg.clone().value_parser(FalseyValueParser::new()),
-                false => arg.clone(),
-            };
-            let name = variable(arg.get_long().unwrap_or_default());
-            arg.env(name).hide_env(true).hide_env_values(true)
-        }
-        _ => arg,
+    let command = command.mut_args(|arg| {
+        let Some(name) = arg.get_long().filter(|long| !NOT_SETTABLE.contains(long)).map(variable) else {
+            return arg;
+        };
+        let arg = match arg.get_action() {
+            ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
+            _ => arg,
+        };
+        arg.env(name).hide_env(true).hide_env_values(true)
     });
-    subcommands
-        .into_iter()
-        .fold(command, |command, name| command.mut_subcommand(name, with_environment))
+    command.mut_subcommands(with_environment)
 }
 
 /// The environment variable of an option.
 pub(crate) fn variable(option: &str) -> String {
-    format!("REPUTON_{}", option.to_uppercase().replace('-', "_"))
+    format!("REPUTON_{option}").to_ascii_uppercase().replace('-', "_")
 }
 
 /// Gives an option its default, in this command and in those below it that have the option.

@@ -21,12 +21,13 @@ pub(crate) fn run() -> u8 {
     if let Err(error) = room::make() {
         return failed(&error, nagios);
     }
-    let config = match Config::load(&arguments, &command()) {
+    let table = command();
+    let config = match Config::load(&arguments, &table) {
         Ok(config) => config,
         Err(error) => return failed(&error, nagios),
     };
     let parsed = config
-        .apply(command())
+        .apply(table)
         .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {

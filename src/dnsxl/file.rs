@@ -89,11 +89,7 @@ pub(super) struct OperatorEntry {
 /// # Errors
 /// All that is wrong in it. A text that is no TOML is complained of as such and not read further.
 pub(super) fn parse(name: &str, text: &str) -> Result<Content, Vec<Mistake>> {
-    let source = Source {
-        name,
-        text,
-        mistakes: Vec::new().into(),
-    };
+    let source = Source::new(name, text);
     if text.len() > FILE_OCTETS_MAX {
         source.complain(0, String::new(), "larger than 4 MiB", "split it");
         return Err(source.mistakes.into_inner());

@@ -3,7 +3,7 @@
 //! A [`Section`] hands out its values by key and type, notes what is wrong in its [`Source`], and at the end complains of
 //! the keys that nobody asked for. Nothing here stops at the first mistake.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -16,15 +16,33 @@ pub(super) struct Source<'a> {
     pub(super) name: &'a str,
     pub(super) text: &'a str,
     pub(super) mistakes: RefCell<Vec<Mistake>>,
+    /// An offset and its line: the last that was asked for. Nearly all are asked for in the order of the text.
+    counted: Cell<(usize, usize)>,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    pub(super) fn new(name: &'a str, text: &'a str) -> Source<'a> {
+        Source {
+            name,
+            text,
+            mistakes: RefCell::default(),
+            counted: Cell::new((0, 1)),
+        }
+    }
+
     /// The line of an offset.
     pub(super) fn place(&self, offset: usize) -> Place {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        let offset = offset.min(self.text.len());
+        let (from, line) = match self.counted.get() {
+            counted if counted.0 <= offset => counted,
+            _ => (0, 1),
+        };
+        let between = &self.text.as_bytes()[from..offset];
+        let line = line + between.iter().filter(|&&octet| octet == b'\n').count();
+        self.counted.set((offset, line));
         Place {
             file: self.name.to_owned(),
-            line: 1 + before.iter().filter(|&&octet| octet == b'\n').count(),
+            line,
         }
     }
 
