@@ -75,7 +75,7 @@ impl Bench {
                 for _ in 0..self.engine.room(route).min(count - submitted).min(64) {
                     let ask = Ask {
                         ticket: Ticket(submitted as u64),
-                        name: self.names[submitted % self.names.len()].clone(),
+                        name: &self.names[submitted % self.names.len()],
                         rtype: Rtype::A,
                         route,
                         probe: false,

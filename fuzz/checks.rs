@@ -92,7 +92,7 @@ pub(crate) fn engine(data: &[u8]) {
     });
     let ask = Ask {
         ticket: Ticket(1),
-        name: ASKED.parse().expect("a name"),
+        name: &ASKED.parse().expect("a name"),
         rtype: Rtype::A,
         route,
         probe: false,

@@ -24,12 +24,12 @@ pub struct Route(pub u16);
 pub struct Upstream(pub u16);
 
 /// A question that is to be asked.
-#[derive(Debug, Clone)]
-pub struct Ask {
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'n> {
     /// Given back with the outcome.
     pub ticket: Ticket,
     /// What is asked.
-    pub name: Name,
+    pub name: &'n Name,
     /// For which type of record.
     pub rtype: Rtype,
     /// By which way.

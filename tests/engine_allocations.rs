@@ -78,7 +78,7 @@ fn run(
             if engine.room(route) > 0 {
                 let ask = Ask {
                     ticket: Ticket(0),
-                    name: name.clone(),
+                    name,
                     rtype: Rtype::A,
                     route,
                     probe: false,
@@ -204,7 +204,7 @@ fn octets_a_query(in_flight: usize) -> f64 {
         for _ in 0..engine.room(route) {
             let ask = Ask {
                 ticket: Ticket(0),
-                name: name.clone(),
+                name: &name,
                 rtype: Rtype::A,
                 route,
                 probe: false,

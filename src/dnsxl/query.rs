@@ -62,11 +62,6 @@ impl Names {
         std::iter::once(&self.first).chain(self.second.as_deref())
     }
 
-    /// The names themselves.
-    pub fn into_parts(self) -> (Name, Option<Name>) {
-        (self.first, self.second.map(|second| *second))
-    }
-
     /// How many there are: 1 or 2.
     pub fn count(&self) -> usize {
         1 + usize::from(self.second.is_some())
@@ -121,42 +116,56 @@ impl Questions {
     /// # Errors
     /// `Unsupported`, if the list does not take the target's kind, or no name for it fits into 255 octets.
     pub fn names(&self, target: &Target) -> Result<Names, Reason> {
+        let mut names = Names {
+            first: Name::root(),
+            second: None,
+        };
+        names.second = self.write_names(target, &mut names.first)?;
+        Ok(names)
+    }
+
+    /// The same, the first of them written in its place: a scan makes millions, and moving one costs as much as making it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_names(&self, target: &Target, first: &mut Name) -> Result<Option<Box<Name>>, Reason> {
         if !self.kinds.contains(&target.kind()) {
             return Err(Reason::Unsupported);
         }
-        let one = |mut name: Name| {
-            // The same as `wrap`, without a copy, where nothing stands before the target.
-            let first = match self.prefix.is_root() {
-                true => name.append(&self.suffix).map(|()| name),
-                false => self.wrap(&name),
-            };
-            let first = first.map_err(|_| Reason::Unsupported)?;
-            Ok(Names { first, second: None })
-        };
-        match target {
-            Target::Ip4(address) => one(Name::reversed_v4(*address)),
-            Target::Ip6(address) => one(Name::reversed_v6(*address)),
+        let written = match target {
+            Target::Ip4(address) if self.prefix.is_root() => {
+                first.set_reversed_v4(*address);
+                first.append(&self.suffix)
+            }
+            Target::Ip4(address) => self.write(&Name::reversed_v4(*address), first),
+            Target::Ip6(address) => self.write(&Name::reversed_v6(*address), first),
             Target::Domain(domain) => match self.name_form {
-                NameForm::Full => one(domain.to_name()),
-                NameForm::Registrable => one(registrable(domain).unwrap_or_else(|| domain.to_name())),
-                NameForm::Both => self.both(domain),
+                NameForm::Full => self.write(&domain.to_name(), first),
+                NameForm::Registrable => {
+                    let name = registrable(domain).unwrap_or_else(|| domain.to_name());
+                    self.write(&name, first)
+                }
+                NameForm::Both => return self.write_both(domain, first),
             },
+        };
+        match written {
+            Ok(()) => Ok(None),
+            Err(_) => Err(Reason::Unsupported),
         }
     }
 
     /// The full name, then the registrable one; a full name that is too long leaves the other.
-    fn both(&self, domain: &Domain) -> Result<Names, Reason> {
+    fn write_both(&self, domain: &Domain, first: &mut Name) -> Result<Option<Box<Name>>, Reason> {
         let full = domain.to_name();
         let short = registrable(domain).filter(|short| *short != full);
-        let full = self.wrap(&full).ok();
-        let short = short.and_then(|short| self.wrap(&short).ok()).map(Box::new);
-        match (full, short) {
-            (Some(first), second) => Ok(Names { first, second }),
-            (None, Some(first)) => Ok(Names {
-                first: *first,
-                second: None,
-            }),
-            (None, None) => Err(Reason::Unsupported),
+        let short = short.and_then(|short| self.wrap(&short).ok());
+        match (self.write(&full, first), short) {
+            (Ok(()), short) => Ok(short.map(Box::new)),
+            (Err(_), Some(short)) => {
+                first.clone_from(&short);
+                Ok(None)
+            }
+            (Err(_), None) => Err(Reason::Unsupported),
         }
     }
 
@@ -186,10 +195,15 @@ impl Questions {
     }
 
     fn wrap(&self, target: &Name) -> Result<Name, NameError> {
-        let mut name = self.prefix.clone();
-        name.append(target)?;
-        name.append(&self.suffix)?;
+        let mut name = Name::root();
+        self.write(target, &mut name)?;
         Ok(name)
+    }
+
+    fn write(&self, target: &Name, name: &mut Name) -> Result<(), NameError> {
+        name.clone_from(&self.prefix);
+        name.append(target)?;
+        name.append(&self.suffix)
     }
 
     /// The labels that stand before the target; the root where there are none, as almost everywhere.

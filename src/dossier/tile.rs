@@ -119,9 +119,9 @@ impl Settled {
 
     fn code(self) -> u8 {
         match self {
-            Settled::NotListed(how) => NOT_LISTED + index_of(How::ALL, &how),
-            Settled::Listed(how) => LISTED + index_of(How::ALL, &how),
-            Settled::Unknown(cause, how) => UNKNOWN + index_of(Cause::ALL, &cause) * HOWS + index_of(How::ALL, &how),
+            Settled::NotListed(how) => NOT_LISTED + how as u8, // the variants stand in the order of `ALL`
+            Settled::Listed(how) => LISTED + how as u8,
+            Settled::Unknown(cause, how) => UNKNOWN + index_of(Cause::ALL, &cause) * HOWS + how as u8,
             Settled::NotAsked(reason) => NOT_ASKED + index_of(Reason::ALL, &reason),
         }
     }
@@ -330,7 +330,7 @@ impl Tile {
 
     fn settle_code(&mut self, column: usize, offset: usize, settled: Settled, epoch: Option<Epoch>) {
         let state = &mut self.states[column * self.len + offset];
-        assert!(Settled::of(*state).is_none(), "a pair is settled once, not twice");
+        assert!(*state & CODE_MASK < NOT_LISTED, "a pair is settled once, not twice");
         *state = settled.code();
         self.unsettled -= 1;
         if let Some(epoch) = epoch {

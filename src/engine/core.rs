@@ -241,7 +241,7 @@ impl Engine {
     ///
     /// # Errors
     /// If no slot is free; [`room`](Engine::room) says so beforehand (probes may use more than it says).
-    pub fn submit(&mut self, now: Instant, ask: Ask) -> Result<(), Full> {
+    pub fn submit(&mut self, now: Instant, ask: Ask<'_>) -> Result<(), Full> {
         let path = self.path_for(now, &ask);
         if self.paths[usize::from(path.0)].breaker.is_dead() && !ask.probe {
             self.counters.submitted += 1;
@@ -269,7 +269,7 @@ impl Engine {
     ///
     /// # Errors
     /// If no slot is free.
-    pub fn submit_via(&mut self, now: Instant, ask: Ask, via: Upstream) -> Result<(), Full> {
+    pub fn submit_via(&mut self, now: Instant, ask: Ask<'_>, via: Upstream) -> Result<(), Full> {
         debug_assert!(ask.probe, "what is no probe may go by any way");
         let paths = &self.routes[usize::from(ask.route.0)].paths;
         let path = paths
@@ -451,10 +451,13 @@ impl Engine {
     }
 
     /// The path for a fresh ask: the best one, unless another wants to be tried again.
-    fn path_for(&mut self, now: Instant, ask: &Ask) -> PathIndex {
+    fn path_for(&mut self, now: Instant, ask: &Ask<'_>) -> PathIndex {
+        if let [only] = self.routes[usize::from(ask.route.0)].paths[..] {
+            return only;
+        }
         let best = self.best_path(now, ask.route, 0);
         let mut paths = self.routes[usize::from(ask.route.0)].paths.iter().copied();
-        if ask.probe || paths.len() == 1 && self.paths[usize::from(best.0)].breaker.is_closed() {
+        if ask.probe {
             return best;
         }
         if let Some(path) = paths

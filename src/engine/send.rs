@@ -314,7 +314,7 @@ mod tests {
         for ticket in 0..12 {
             let ask = Ask {
                 ticket: Ticket(ticket),
-                name: "2.0.0.127.test".parse().expect("a name"),
+                name: &"2.0.0.127.test".parse().expect("a name"),
                 rtype: Rtype::A,
                 route,
                 probe: false,
@@ -367,7 +367,7 @@ mod tests {
             for _ in 0..16 {
                 let ask = Ask {
                     ticket: Ticket(0),
-                    name: "2.0.0.127.test".parse().expect("a name"),
+                    name: &"2.0.0.127.test".parse().expect("a name"),
                     rtype: Rtype::A,
                     route,
                     probe: false,

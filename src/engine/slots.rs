@@ -131,7 +131,7 @@ impl Slots {
     }
 
     /// Puts an ask into a free slot.
-    pub(super) fn open(&mut self, ask: &Ask, path: PathIndex) -> Option<SlotIndex> {
+    pub(super) fn open(&mut self, ask: &Ask<'_>, path: PathIndex) -> Option<SlotIndex> {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.slots.len() < self.count => {
@@ -143,7 +143,7 @@ impl Slots {
         let slot = &mut self.slots[usize::from(index.0)];
         debug_assert_eq!(slot.state, State::Free);
         let generation = slot.generation.wrapping_add(1);
-        slot.name.clone_from(&ask.name);
+        slot.name.clone_from(ask.name);
         slot.state = State::Queued;
         slot.ticket = ask.ticket;
         slot.route = ask.route;

@@ -49,12 +49,12 @@ impl<N: Network> Worker<'_, N> {
             self.related
                 .conclude(number, (plan.catalogue, &self.lanes), &mut self.explainer);
             open.done = true;
-            let (kept, len) = (open.kept, open.chunk.len());
+            let (kept, chunk) = (open.kept, open.chunk);
             self.count_pruned(number);
-            for offset in 0..len {
+            for (offset, target) in chunk.iter().enumerate() {
                 let open = self.window.get(number).expect("it is there");
                 let explained = self.explainer.explained(open, offset, !ordered);
-                let dossier = dossier(plan, open, offset, explained, spare);
+                let dossier = dossier(plan, open, (offset, target), explained, spare);
                 if !kept {
                     self.journal.add(&dossier);
                 }
@@ -80,9 +80,9 @@ impl<N: Network> Worker<'_, N> {
             let number = self.window.first();
             let Some(closed) = self.window.pop_done() else { break };
             if ordered {
-                for offset in 0..closed.chunk.len() {
+                for (offset, target) in closed.chunk.iter().enumerate() {
                     let explained = self.explainer.explained(&closed, offset, true);
-                    let dossier = dossier(plan, &closed, offset, explained, spare);
+                    let dossier = dossier(plan, &closed, (offset, target), explained, spare);
                     receiver.take(&dossier, Order::Input)?;
                     spare = dossier.observations;
                 }
@@ -188,11 +188,10 @@ pub(super) fn restore(tile: &mut Tile, recalled: &[Dossier], asks: impl Fn(usize
 fn dossier(
     plan: &Plan<'_>,
     open: &OpenTile<'_>,
-    offset: usize,
+    (offset, target): (usize, Target),
     (stages, findings): Explained,
     mut observations: Vec<Observed>,
 ) -> Dossier {
-    let target = open.target(offset);
     observations.clear();
     observations.extend(plan.columns.iter().enumerate().map(|(column, list)| {
         let (observation, how) = open.tile.observation(column, offset);

@@ -206,7 +206,7 @@ impl<N: Network> Worker<'_, N> {
         };
         let ask = Ask {
             ticket: purpose.ticket(),
-            name,
+            name: &name,
             rtype,
             route: direct.resolvers,
             probe: true,
@@ -494,7 +494,7 @@ impl<N: Network> Worker<'_, N> {
     fn ask_there(&mut self, now: Instant, route: Route, (ticket, name, rtype, probe): (Ticket, Name, Rtype, bool)) {
         let ask = Ask {
             ticket,
-            name,
+            name: &name,
             rtype,
             route,
             probe,

@@ -7,7 +7,7 @@ use crate::clock::Instant;
 use crate::dnsxl::{Cause, Observation};
 use crate::dossier::is_open;
 use crate::exchange::Ask;
-use crate::wire::Rtype;
+use crate::wire::{Name, Rtype};
 
 use super::closing::{recall, restore};
 use super::explain::is_told;
@@ -214,8 +214,9 @@ impl<N: Network> Worker<'_, N> {
             .questions
             .as_ref()
             .expect("a lane has questions");
-        let names = match questions.names(&target) {
-            Ok(names) => names,
+        let mut first = Name::root();
+        let second = match questions.write_names(&target, &mut first) {
+            Ok(second) => second,
             Err(reason) => {
                 let offset = usize::from(offset);
                 tile.tile
@@ -224,16 +225,12 @@ impl<N: Network> Worker<'_, N> {
                 return 0;
             }
         };
-        let count = names.count();
-        if count > 1 {
-            let half = Half {
-                left: count as u8, // two
-                best: None,
-            };
+        if second.is_some() {
+            let half = Half { left: 2, best: None };
             tile.halves.insert((lane.column, usize::from(offset)), half);
         }
-        let (first, second) = names.into_parts();
-        for (name, asked) in std::iter::once(first).chain(second).enumerate() {
+        let mut count = 0;
+        for (name, asked) in std::iter::once(&first).chain(second.as_deref()).enumerate() {
             let purpose = Purpose::Pair {
                 lane: index,
                 tile: number,
@@ -242,7 +239,7 @@ impl<N: Network> Worker<'_, N> {
             };
             let ask = Ask {
                 ticket: purpose.ticket(),
-                route: self.way_to(index, &asked),
+                route: self.way_to(index, asked),
                 name: asked,
                 rtype: Rtype::A,
                 probe: false,
@@ -251,6 +248,7 @@ impl<N: Network> Worker<'_, N> {
             lane.in_flight += 1;
             lane.asked += 1;
             self.engine.submit(now, ask).expect("there was room for it");
+            count += 1;
         }
         count
     }

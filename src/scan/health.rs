@@ -92,7 +92,7 @@ impl<N: Network> Worker<'_, N> {
             let route = self.way_to(index, &name);
             let ask = Ask {
                 ticket: purpose.ticket(),
-                name,
+                name: &name,
                 rtype: probe.rtype,
                 route,
                 probe: true,

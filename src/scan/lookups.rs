@@ -215,7 +215,7 @@ impl Lookups {
             }
             let ask = Ask {
                 ticket: Purpose::Lookup { number }.ticket(),
-                name: question.name.clone(),
+                name: &question.name,
                 rtype: question.rtype,
                 route,
                 probe: false,
@@ -452,7 +452,7 @@ impl State {
         }
         let ask = Ask {
             ticket: Purpose::Lookup { number: SIGN }.ticket(),
-            name: Name::root(),
+            name: &Name::root(),
             rtype: Rtype::NS,
             route,
             probe: true,

@@ -124,7 +124,7 @@ impl<N: Network> Worker<'_, N> {
                 };
                 let ask = Ask {
                     ticket: purpose.ticket(),
-                    name: name.clone(),
+                    name,
                     rtype: Rtype::A,
                     route,
                     probe: true,
@@ -246,7 +246,7 @@ impl<N: Network> Worker<'_, N> {
         let ask = Ask {
             ticket: purpose.ticket(),
             route: self.way_to(index, &name),
-            name,
+            name: &name,
             rtype: Rtype::A,
             probe: false,
         };

@@ -295,7 +295,7 @@ impl<N: Network> Worker<'_, N> {
                 let ask = Ask {
                     ticket: Purpose::Related { lane: index, number }.ticket(),
                     route: self.way_to(index, &name),
-                    name,
+                    name: &name,
                     rtype: Rtype::A,
                     probe: false,
                 };

@@ -171,7 +171,7 @@ impl Check {
             };
             let ask = Ask {
                 ticket: purpose.ticket(),
-                name: name.clone(),
+                name,
                 rtype: Rtype::A,
                 route,
                 probe: true,

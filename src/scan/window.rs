@@ -203,23 +203,23 @@ impl<'a> Window<'a> {
 
 /// A new tile: what needs no question is settled, what another pair will tell waits for it, the rest is pending.
 fn opened(plan: &Plan<'_>, chunk: &Chunk<'_>) -> Tile {
-    let targets: Vec<(Target, bool)> = chunk
-        .iter()
-        .map(|target| {
-            let special = special_use(&target).is_some();
-            (target, special)
-        })
-        .collect();
-    let kinds: Vec<Kind> = targets.iter().map(|(target, _)| target.kind()).collect();
+    let targets: Vec<Target> = chunk.iter().collect();
+    let special: Vec<bool> = targets.iter().map(|target| special_use(target).is_some()).collect();
+    let kinds: Vec<Kind> = targets.iter().map(Target::kind).collect();
+    let any_special = special.contains(&true);
     let mut tile = Tile::new(plan.columns.len(), &kinds);
     for (column, facts) in plan.columns.iter().enumerate() {
         let treatments = Kind::ALL.map(|kind| plan.treatment(column, kind));
         let units = Kind::ALL.map(|kind| plan.unit(column, kind));
+        let is_asked = |kind: &Kind| treatments[*kind as usize] == Treatment::Ask && units[*kind as usize].is_none();
+        if !any_special && Kind::ALL.iter().filter(|kind| tile.has(**kind)).all(is_asked) {
+            continue; // nearly always: all pairs are pending, as they are made
+        }
         let mut asked = HashSet::new();
-        for (offset, (target, special)) in targets.iter().enumerate() {
+        for (offset, target) in targets.iter().enumerate() {
             let kind = kinds[offset] as usize;
             match treatments[kind] {
-                _ if *special => tile.exclude(column, offset, Reason::SpecialUse),
+                _ if special[offset] => tile.exclude(column, offset, Reason::SpecialUse),
                 Treatment::NotAsked(reason) => tile.exclude(column, offset, reason),
                 Treatment::Fold(_) => tile.await_composite(column, offset),
                 Treatment::Local => {

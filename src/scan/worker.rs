@@ -292,7 +292,7 @@ impl<'a, N: Network> Worker<'a, N> {
         };
         let ask = Ask {
             ticket: purpose.ticket(),
-            name: asked,
+            name: &asked,
             rtype: Rtype::TXT,
             route,
             probe: false,

@@ -12,11 +12,18 @@ pub struct Chunk<'a> {
     lanes: &'a Lanes,
     start: Position,
     len: u16,
+    /// Targets from the start to the end of its run: for most chunks more than it has.
+    left_of_run: u64,
 }
 
 impl<'a> Chunk<'a> {
     pub(super) fn new(lanes: &'a Lanes, start: Position, len: u16) -> Chunk<'a> {
-        Chunk { lanes, start, len }
+        Chunk {
+            lanes,
+            start,
+            len,
+            left_of_run: lanes.left_of_run(start),
+        }
     }
 
     /// How many targets: 1 to [`CHUNK_TARGETS_MAX`].
@@ -36,17 +43,15 @@ impl<'a> Chunk<'a> {
         if index >= self.len() {
             return None;
         }
-        let mut at = self.start;
+        let (mut at, mut left) = (self.start, self.left_of_run);
         let mut ahead = index as u64;
-        loop {
-            let left = self.lanes.left_of_run(at);
-            if ahead < left {
-                at.offset += ahead;
-                return Some(self.lanes.target(at));
-            }
+        while ahead >= left {
             ahead -= left;
             at = self.lanes.next_run(at);
+            left = self.lanes.left_of_run(at);
         }
+        at.offset += ahead;
+        Some(self.lanes.target(at))
     }
 
     /// Whether a target is of this kind.
@@ -75,6 +80,7 @@ impl<'a> Chunk<'a> {
             lanes: self.lanes,
             at: self.start,
             left: self.len,
+            left_of_run: self.left_of_run,
         }
     }
 }
@@ -94,6 +100,7 @@ pub struct ChunkTargets<'a> {
     lanes: &'a Lanes,
     at: Position,
     left: u16,
+    left_of_run: u64,
 }
 
 impl Iterator for ChunkTargets<'_> {
@@ -101,11 +108,13 @@ impl Iterator for ChunkTargets<'_> {
 
     fn next(&mut self) -> Option<Target> {
         self.left = self.left.checked_sub(1)?;
-        if self.lanes.left_of_run(self.at) == 0 {
+        if self.left_of_run == 0 {
             self.at = self.lanes.next_run(self.at);
+            self.left_of_run = self.lanes.left_of_run(self.at);
         }
         let target = self.lanes.target(self.at);
         self.at.offset += 1;
+        self.left_of_run -= 1;
         Some(target)
     }
 

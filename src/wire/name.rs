@@ -119,14 +119,20 @@ impl Name {
     /// The four decimal labels of an IPv4 address, last octet first (RFC 5782 §2.1): a prefix to a zone.
     pub fn reversed_v4(address: Ipv4Addr) -> Name {
         let mut name = Name::root();
+        name.set_reversed_v4(address);
+        name
+    }
+
+    /// Makes the name [that](Name::reversed_v4) of an address: where names are many, they are written in their place.
+    pub fn set_reversed_v4(&mut self, address: Ipv4Addr) {
         let mut at = 0;
         for octet in address.octets().into_iter().rev() {
             let label = DECIMAL[usize::from(octet)];
-            name.octets[at..at + 4].copy_from_slice(&label); // what is behind the label is overwritten, with zero at last
+            self.octets[at..at + 4].copy_from_slice(&label); // what is behind the label is overwritten, with zero at last
             at += 1 + usize::from(label[0]);
         }
-        name.len = (at + 1) as u8; // at most 17
-        name
+        self.octets[at] = 0;
+        self.len = (at + 1) as u8; // at most 17
     }
 
     /// The 32 nibble labels of an IPv6 address, last nibble first (RFC 5782 §2.4): a prefix to a zone.

@@ -259,7 +259,7 @@ impl World {
     fn submit(&mut self, route: usize, number: u64, probe: bool) {
         let ask = Ask {
             ticket: Ticket(number),
-            name: format!("{number}.{ZONE}").parse::<Name>().expect("a name"),
+            name: &format!("{number}.{ZONE}").parse::<Name>().expect("a name"),
             rtype: Rtype::A,
             route: self.routes[route],
             probe,
