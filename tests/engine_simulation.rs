@@ -510,8 +510,8 @@ fn forged_replies_are_counted_and_never_believed() {
             });
             setup.asks = 1_000;
             setup.spoofer = Some(Spoofer {
-                per_millisecond: 100,
                 knows_ids,
+                ..Spoofer::FLOOD
             });
             setup.extras = 1;
             let world = World::run(setup, seed);
@@ -536,10 +536,7 @@ fn r02_forged_replies_are_not_believed_where_case_is_not_kept_either() {
         setup.asks = 1_000;
         setup.ports = 1;
         setup.extras = 8;
-        setup.spoofer = Some(Spoofer {
-            per_millisecond: 100,
-            knows_ids: false,
-        });
+        setup.spoofer = Some(Spoofer::FLOOD);
         let world = World::run(setup, seed);
         assert_eq!(world.ended, answered(1_000));
         let counters = world.engine.counters();

@@ -120,6 +120,12 @@ pub(crate) fn talk(catalogue: &Catalogue, report: &RunReport) {
             "{mismatches} replies did not fit what was asked and were dropped: somebody may be forging answers"
         ));
     }
+    if counters.diverted + counters.ports > 0 {
+        say(format!(
+            "meanwhile {} queries went over TCP, and {} more source ports were opened",
+            counters.diverted, counters.ports
+        ));
+    }
     if counters.overflowed > 0 {
         say(format!(
             "{} replies came faster than they were taken and were dropped by this machine: their queries were sent again, \

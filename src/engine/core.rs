@@ -13,6 +13,7 @@ use crate::exchange::{Ask, End, Outcome, Reply, Route, Unsent, Upstream};
 
 use super::bucket::Bucket;
 use super::counters::{Counters, RouteCounters};
+use super::guard::Guards;
 use super::ids::Ids;
 use super::path::{PATHS_PER_ROUTE_MAX, Pace, Path, PathIndex, RouteOptions};
 use super::rtt::Rtt;
@@ -75,8 +76,11 @@ pub struct Engine {
     pub(super) later: BinaryHeap<Reverse<Later>>,
     pub(super) tcp_waiting: VecDeque<SlotIndex>,
     pub(super) tcp_in_flight: usize,
+    /// Connections that these take.
+    pub(super) tcp_connections: usize,
     /// When a pace lets the next query over TCP pass; none: something else will wake it.
     pub(super) tcp_due: Option<Instant>,
+    pub(super) guards: Guards,
     outcomes: VecDeque<Outcome>,
     pub(super) counters: Counters,
 }
@@ -112,6 +116,8 @@ impl Engine {
             later: BinaryHeap::new(),
             tcp_waiting: VecDeque::new(),
             tcp_in_flight: 0,
+            tcp_connections: 0,
+            guards: Guards::default(),
             tcp_due: None,
             counters: Counters::default(),
             options,
@@ -123,10 +129,18 @@ impl Engine {
         self.ids.add_port(&mut self.rng)
     }
 
+    /// Makes one more source port known by the number that whoever has opened it gave it: the next one, or that of one that was
+    /// [closed](super::PortWish::Close).
+    pub fn open_port(&mut self, port: Port) {
+        self.ids.open_port(port, &mut self.rng);
+    }
+
     /// Makes a server known.
     pub fn add_upstream(&mut self, options: UpstreamOptions) -> Upstream {
         self.servers.push(Server::new(options));
-        Upstream(index16(self.servers.len() - 1))
+        let upstream = Upstream(index16(self.servers.len() - 1));
+        self.note_address(upstream);
+        upstream
     }
 
     /// Makes a pace: packets a second over all routes that share it.
@@ -330,6 +344,7 @@ impl Engine {
                 state => debug_assert!(false, "a timer of a slot that is {state:?}"),
             }
         }
+        self.turn_guards(now);
     }
 
     /// When [`handle_timeout`](Engine::handle_timeout) and [`poll_transmit`](Engine::poll_transmit) have something to
@@ -341,7 +356,10 @@ impl Engine {
             Some(bucket) if !self.ready.is_empty() => Some(bucket.ready_at()),
             _ => None,
         };
-        [wheel, later, global, self.tcp_due].into_iter().flatten().min()
+        [wheel, later, global, self.tcp_due, self.guards.due]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next outcome, if there is one.
@@ -370,6 +388,7 @@ impl Engine {
         self.later.clear();
         self.tcp_waiting.clear();
         self.tcp_due = None;
+        self.forget_diverted(now);
     }
 
     /// Exchanges that are open: waiting or in flight.

@@ -33,6 +33,12 @@ pub struct Counters {
     pub truncated: u64,
     /// Exchanges carried out over TCP.
     pub tcp: u64,
+    /// Times that somebody was taken to be forging a server's replies.
+    pub alarms: u64,
+    /// Of the exchanges over TCP: for that reason.
+    pub diverted: u64,
+    /// Source ports opened for that reason.
+    pub ports: u64,
 }
 
 impl Counters {

@@ -51,13 +51,34 @@ fn hash(port: Port, id: u16) -> u64 {
 impl Ids {
     /// A port more.
     pub(super) fn add_port(&mut self, rng: &mut impl Rng) -> Port {
-        let port = u16::try_from(self.ports.len()).expect("ports are far fewer than 65,536");
-        self.ports.push(Walk {
+        let port = Port(u16::try_from(self.ports.len()).expect("ports are far fewer than 65,536"));
+        self.open_port(port, rng);
+        port
+    }
+
+    /// A port with this number: a new one, or one that was closed and has another source port now.
+    pub(super) fn open_port(&mut self, port: Port, rng: &mut impl Rng) {
+        let walk = Walk {
             keys: rng.random(),
             step: 0,
             held: 0,
-        });
-        Port(port)
+        };
+        let place = usize::from(port.0);
+        match self.ports.get_mut(place) {
+            Some(closed) => {
+                debug_assert_eq!(closed.held, 0, "what is closed holds nothing");
+                *closed = walk;
+            }
+            None => {
+                assert_eq!(place, self.ports.len(), "ports are numbered one by one");
+                self.ports.push(walk);
+            }
+        }
+    }
+
+    /// Whether no ID of a port is held.
+    pub(super) fn is_free(&self, port: Port) -> bool {
+        self.ports[usize::from(port.0)].held == 0
     }
 
     /// Gives the next ID of a port to a slot; none if all are held.

@@ -17,13 +17,15 @@
 //!
 //! What fails how: no reply → retried with doubled time-outs, then [`End::Silent`](crate::exchange::End); a path silent
 //! for ten tries in a row is held and probed, its asks go by other paths if there are any, and after a few probes they
-//! end at once as `Unsent(Dead)`; a reply that does not fit is counted and dropped, and the wait goes on.
+//! end at once as `Unsent(Dead)`; a reply that does not fit is counted and dropped, and the wait goes on; many of them are an
+//! alarm, and their server is asked over TCP or by other ports for a while (`guard`).
 
 mod breaker;
 mod bucket;
 mod core;
 mod counters;
 mod general;
+mod guard;
 mod ids;
 mod path;
 mod receive;
@@ -40,6 +42,7 @@ mod window;
 pub use bucket::Bucket;
 pub use core::{Engine, EngineOptions, Full};
 pub use counters::{Counters, RouteCounters};
+pub use guard::PortWish;
 pub use path::{Pace, RouteOptions};
 pub use upstream::UpstreamOptions;
 pub use window::WINDOW_MAX;

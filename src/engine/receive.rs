@@ -6,16 +6,14 @@ use crate::exchange::{End, Reply};
 use crate::wire::{Header, Mismatch, Rcode, id_of, match_reply};
 
 use super::core::{Engine, TIMEOUT_MIN_AUTHORITY};
+use super::guard::LETTERS_ENOUGH;
 use super::slots::{SlotIndex, State};
 use super::slow::Slow;
-use super::tcp::{TCP_FAILURES_MAX, TCP_SLIPPED_MAX, slot_of};
+use super::tcp::{TCP_FAILURES_MAX, TCP_PER_UPSTREAM_MAX, TCP_SLIPPED_MAX, slot_of};
 use super::upstream::TcpSeen;
 
 /// What every server sends over UDP (RFC 1035 §2.3.4).
 const UDP_ALWAYS: usize = 512;
-
-/// Datagrams that fit nothing, in all, from which on somebody is taken to be forging replies.
-const FLOOD: u64 = 100;
 
 /// Replies that are heard to a question while replies are being forged, until two in a row agree.
 const DOUBTS_MAX: u8 = 4;
@@ -29,6 +27,7 @@ impl Engine {
         };
         let Some(index) = self.ids.holder(datagram.port, id) else {
             self.counters.unmatched += 1;
+            self.stray(now, datagram.from, datagram.port);
             return;
         };
         let slot = &self.slots[index];
@@ -36,6 +35,7 @@ impl Engine {
         let upstream = self.paths[usize::from(slot.path.0)].upstream;
         if self.servers[usize::from(upstream.0)].address != datagram.from {
             self.counters.wrong_peer += 1;
+            self.stray(now, datagram.from, datagram.port);
             return;
         }
         match match_reply(datagram.octets, slot.name.as_wire(), slot.rtype, slot.demand_case) {
@@ -43,7 +43,10 @@ impl Engine {
             Err(Mismatch::Case) => self.case_missed(now, index),
             Err(Mismatch::BareFormerr) if slot.edns => self.edns_lost(now, index),
             Err(Mismatch::BareFormerr | Mismatch::Malformed) => self.counters.malformed += 1,
-            Err(Mismatch::NotAReply | Mismatch::Question) => self.counters.wrong_question += 1,
+            Err(Mismatch::NotAReply | Mismatch::Question) => {
+                self.counters.wrong_question += 1;
+                self.odd(now, upstream);
+            }
         }
     }
 
@@ -64,10 +67,16 @@ impl Engine {
         self.repeat(now, index);
     }
 
-    /// Whether a reply must be had twice before it is believed: forged ones are coming, and there was no case to guess.
+    /// Whether a reply must be had twice before it is believed: forged ones are coming, and there was little or no case to
+    /// guess.
     fn wants_another(&mut self, index: SlotIndex, header: &Header) -> bool {
-        let guarded = self.slots[index].demand_case && self.routes_zone_octets(index) > 0;
-        if guarded || self.counters.mismatched() < FLOOD {
+        let slot = &self.slots[index];
+        let path = &self.paths[usize::from(slot.path.0)];
+        if self.servers[usize::from(path.upstream.0)].guard.is_none() {
+            return false;
+        }
+        let zone_octets = self.route_of(slot.route).zone_octets;
+        if slot.demand_case && letters(slot.name.as_wire(), zone_octets) >= LETTERS_ENOUGH {
             return false;
         }
         let slot = &mut self.slots[index];
@@ -204,7 +213,9 @@ impl Engine {
             self.tcp_failed(now, index);
         } else {
             slot.state = State::TcpWaiting;
+            let upstream = path.upstream;
             self.tcp_waiting.push_back(index);
+            self.servers[usize::from(upstream.0)].tcp_line += 1;
         }
     }
 
@@ -212,6 +223,10 @@ impl Engine {
     /// a rest. Else all that is known is that the reply was cut short.
     pub(super) fn tcp_failed(&mut self, now: Instant, index: SlotIndex) {
         let slot = &self.slots[index];
+        if slot.diverted {
+            self.back_to_udp(now, index);
+            return;
+        }
         let slipped = matches!(slot.truncated, Some((_, _, 0)));
         if slipped && slot.tries <= self.options.retries {
             self.rest(now, index);
@@ -227,6 +242,18 @@ impl Engine {
         let upstream = self.path_of(index).upstream;
         let server = &mut self.servers[usize::from(upstream.0)];
         server.tcp_in_flight = server.tcp_in_flight.saturating_sub(1);
+        if server.tcp_in_flight < TCP_PER_UPSTREAM_MAX {
+            self.tcp_connections = self.tcp_connections.saturating_sub(1);
+        }
+        self.leave_line(index);
+    }
+
+    /// An exchange is no longer in line for TCP.
+    pub(super) fn leave_line(&mut self, index: SlotIndex) {
+        let upstream = self.path_of(index).upstream;
+        let server = &mut self.servers[usize::from(upstream.0)];
+        server.tcp_line = server.tcp_line.saturating_sub(1);
+        self.pass_tcp_room_on(upstream);
     }
 
     /// Takes what TCP has brought.
@@ -246,7 +273,15 @@ impl Engine {
         match matched {
             Some((header, message)) => {
                 server.tcp = TcpSeen::Works;
-                let path = slot.path;
+                let (path, diverted) = (slot.path, slot.diverted);
+                self.note_tcp(now, upstream, true);
+                if diverted {
+                    self.leave_tcp(index);
+                    self.slots[index].diverted = false;
+                    self.slots[index].state = State::TcpWaiting; // not under way any more
+                    self.settle(now, index, header, message);
+                    return;
+                }
                 let long = message.len() > UDP_ALWAYS;
                 if long && self.paths[usize::from(path.0)].slow.was_long() {
                     self.rouse(path);
@@ -267,8 +302,13 @@ impl Engine {
                     server.tcp = TcpSeen::Fails;
                 }
                 self.leave_tcp(index);
-                self.slots[index].state = State::TcpWaiting; // not under way any more
+                let slot = &mut self.slots[index];
+                slot.state = State::TcpWaiting; // not under way any more
+                if slot.diverted {
+                    slot.tries = slot.tries.saturating_sub(1); // not a try lost
+                }
                 self.tcp_failed(now, index);
+                self.note_tcp(now, upstream, false);
             }
         }
     }
@@ -285,4 +325,10 @@ impl Engine {
         };
         self.end(now, index, End::Reply(reply));
     }
+}
+
+/// Letters at the end of a name whose case has to be guessed.
+fn letters(name: &[u8], zone_octets: usize) -> usize {
+    let zone = &name[name.len().saturating_sub(zone_octets)..];
+    zone.iter().filter(|octet| octet.is_ascii_alphabetic()).count()
 }

@@ -70,7 +70,7 @@ impl Engine {
     pub fn overflowed(&mut self, now: Instant, port: Port, dropped: u32) {
         self.counters.overflowed += u64::from(dropped);
         for path in &mut self.paths {
-            if self.servers[usize::from(path.upstream.0)].ports.contains(&port) {
+            if self.servers[usize::from(path.upstream.0)].is_reached_by(port) {
                 path.window.overflowed(now, path.rtt.estimate());
             }
         }

@@ -10,9 +10,10 @@ use crate::wire::{Flags, QueryTail, Rtype, compose, flip_case};
 
 use super::bucket::Bucket;
 use super::core::Engine;
+use super::guard::Goes;
 use super::path::{Case, PathIndex};
 use super::slots::{SlotIndex, State};
-use super::tcp::{TCP_MAX, TCP_PER_UPSTREAM_MAX, key};
+use super::tcp::{TCP_MAX, TCP_PER_UPSTREAM_MAX, TCP_QUERIES_MAX, key};
 use super::upstream::TcpSeen;
 
 /// Packets that a path sends in one turn: enough to lay runs, few enough that no server gets a long burst.
@@ -31,6 +32,8 @@ enum Held {
     Until(Instant),
     /// The global pace holds everybody.
     Global,
+    /// Its head went over to TCP: the next one may be sent.
+    Diverted,
 }
 
 impl Engine {
@@ -54,6 +57,7 @@ impl Engine {
                         }
                         return;
                     }
+                    Err(Held::Diverted) => (),
                     Err(held) => {
                         self.ready.pop_front();
                         let path = &mut self.paths[usize::from(index.0)];
@@ -64,6 +68,7 @@ impl Engine {
                             self.later.push(Reverse((at, path.last_sent, index)));
                         }
                         self.pass_room_on(upstream);
+                        self.pass_tcp_room_on(upstream);
                         continue 'paths;
                     }
                 }
@@ -84,26 +89,37 @@ impl Engine {
                 Some(_) => (),
             }
         }
-        let room = path.window.has_room() || probe && path.window.in_flight() < PROBES_AT_ONCE;
-        if !room {
-            return Err(Held::Asleep);
-        }
-        let upstream = usize::from(path.upstream.0);
-        let server = &mut self.servers[upstream];
-        if server.in_flight >= server.window_max {
-            let path = &mut self.paths[usize::from(index.0)];
-            if !path.waiting {
-                path.waiting = true;
-                server.waiting.push_back(index);
+        let goes = self.way_of(now, index, head);
+        let mut at = self.paced_at(index);
+        if goes == Goes::Udp {
+            let room = path.window.has_room() || probe && path.window.in_flight() < PROBES_AT_ONCE;
+            if !room {
+                return Err(Held::Asleep);
             }
+            at = at.max(path.slow.ready_at());
+            let server = &mut self.servers[usize::from(path.upstream.0)];
+            if server.in_flight >= server.window_max {
+                let path = &mut self.paths[usize::from(index.0)];
+                if !path.waiting {
+                    path.waiting = true;
+                    server.waiting.push_back(index);
+                }
+                return Err(Held::Asleep);
+            }
+        }
+        if goes == Goes::Later {
+            self.wait_for_tcp(index);
             return Err(Held::Asleep);
         }
-        let at = path.slow.ready_at().max(self.paced_at(index));
         if at > now {
             return Err(Held::Until(at));
         }
         if self.global.as_ref().is_some_and(|bucket| bucket.ready_at() > now) {
             return Err(Held::Global);
+        }
+        if goes == Goes::Tcp {
+            self.divert(index);
+            return Err(Held::Diverted);
         }
         self.take_tokens(now, index);
         let path = &mut self.paths[usize::from(index.0)];
@@ -150,12 +166,14 @@ impl Engine {
         let slot = &mut self.slots[index];
         let path = &mut self.paths[usize::from(slot.path.0)];
         let server = &mut self.servers[usize::from(path.upstream.0)];
-        let port = server.ports[turn % server.ports.len()];
+        let ports = server.ports_in_use();
+        let port = ports[turn % ports.len()];
         let id = self
             .ids
             .take(port, index, &mut self.rng)
             .expect("there are fewer slots than IDs of one port");
         server.in_flight += 1;
+        server.sent += 1;
         // A server that drops queries with EDNS instead of answering FORMERR shows by silence: the later tries go plain,
         // and so does what is to find out whether a silent path is back.
         let hushed = slot.tries >= 2 || !path.breaker.is_closed();
@@ -178,7 +196,8 @@ impl Engine {
             },
         };
         if path.case != Case::Lost {
-            let zone_octets = self.routes_zone_octets(index);
+            let route = slot.route;
+            let zone_octets = self.route_of(route).zone_octets;
             let random = self.rng.next_u64();
             let slot = &mut self.slots[index];
             slot.name.edit_case(|octets| flip_case(octets, zone_octets, random));
@@ -206,11 +225,6 @@ impl Engine {
         self.count_packet(route, again);
     }
 
-    pub(super) fn routes_zone_octets(&mut self, index: SlotIndex) -> usize {
-        let route = self.slots[index].route;
-        self.route(route).zone_octets
-    }
-
     /// The next query to be asked over TCP, if there is one and TCP has room. Such queries keep every pace too; whoever asks
     /// for them before it [sends](Engine::poll_transmit) lets them go first, for they are of exchanges that have begun.
     pub fn poll_tcp(&mut self, now: Instant) -> Option<TcpQuery> {
@@ -219,13 +233,16 @@ impl Engine {
         self.take_tokens(now, path);
         let upstream = self.paths[usize::from(path.0)].upstream;
         let server = &mut self.servers[usize::from(upstream.0)];
+        self.tcp_connections += usize::from(server.tcp_in_flight < TCP_PER_UPSTREAM_MAX);
         server.tcp_in_flight += 1;
         self.tcp_in_flight += 1;
         self.counters.tcp += 1;
         let (to, recursion) = (server.address, server.recursive);
         let id = self.rng.random();
         let slot = &mut self.slots[index];
+        self.counters.diverted += u64::from(slot.diverted);
         slot.state = State::Tcp;
+        slot.edns = false;
         slot.id = id;
         slot.sent = now;
         slot.tries = slot.tries.saturating_add(1);
@@ -250,7 +267,7 @@ impl Engine {
     /// limits its replies over UDP is none of them). Those whose server has turned out not to answer over TCP go on without.
     fn next_for_tcp(&mut self, now: Instant) -> Option<SlotIndex> {
         self.tcp_due = None;
-        if self.tcp_in_flight >= TCP_MAX || self.tcp_waiting.is_empty() {
+        if self.tcp_in_flight >= TCP_QUERIES_MAX || self.tcp_waiting.is_empty() {
             return None;
         }
         let global = self.global.as_ref().map_or(Instant::ZERO, Bucket::ready_at);
@@ -262,7 +279,12 @@ impl Engine {
                 if server.tcp == TcpSeen::Fails {
                     return true;
                 }
-                if server.tcp_in_flight >= TCP_PER_UPSTREAM_MAX {
+                let most = server
+                    .guard
+                    .as_ref()
+                    .map_or(TCP_PER_UPSTREAM_MAX, |guard| guard.tcp_room());
+                let takes_one = server.tcp_in_flight < TCP_PER_UPSTREAM_MAX;
+                if server.tcp_in_flight >= most || takes_one && self.tcp_connections >= TCP_MAX {
                     return false; // a result wakes it
                 }
                 let at = self.paced_at(path).max(global);
@@ -280,6 +302,7 @@ impl Engine {
             if self.servers[usize::from(upstream.0)].tcp != TcpSeen::Fails {
                 return Some(index);
             }
+            self.leave_line(index);
             self.tcp_failed(now, index);
         }
     }

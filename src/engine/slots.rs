@@ -57,6 +57,9 @@ pub(super) struct Slot {
     pub(super) repeated: bool,
     /// It goes by its path alone: what it asks is how that path does.
     pub(super) pinned: bool,
+    /// It goes over TCP because its server's replies are being forged; that has failed, so that it goes over UDP.
+    pub(super) diverted: bool,
+    pub(super) plain: bool,
     /// Whether the packet in flight was let through an open breaker.
     pub(super) trial: bool,
     pub(super) id: u16,
@@ -90,6 +93,8 @@ impl Slot {
             doubts: 0,
             repeated: false,
             pinned: false,
+            diverted: false,
+            plain: false,
             trial: false,
             id: 0,
             port: Port(0),
@@ -159,6 +164,8 @@ impl Slots {
         slot.doubts = 0;
         slot.repeated = false;
         slot.pinned = false;
+        slot.diverted = false;
+        slot.plain = false;
         slot.trial = false;
         slot.truncated = None;
         slot.generation = generation;

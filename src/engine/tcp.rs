@@ -1,14 +1,15 @@
-//! What goes over TCP: an exchange whose UDP reply was cut short (RFC 7766 §5). The engine says what to ask; whoever
-//! drives it carries it out and brings back the message.
+//! What goes over TCP: an exchange whose UDP reply was cut short (RFC 7766 §5), or whose server's replies are being forged
+//! (`guard`). The engine says what to ask; whoever drives it carries it out and brings back the message.
 
 use crate::datagram::TcpKey;
 
 use super::slots::SlotIndex;
 
-/// Exchanges over TCP at a time, all upstreams together.
+/// Connections at a time, all upstreams together, and exchanges over them: a guarded upstream has more of these than of those.
 pub(super) const TCP_MAX: usize = 64;
+pub(super) const TCP_QUERIES_MAX: usize = 240;
 
-/// And to one upstream. A rate-limiting server that cuts replies short would otherwise be flooded over TCP instead.
+/// Connections to one upstream, and exchanges too unless it is guarded. A rate-limiting server that cuts replies short would otherwise be flooded over TCP instead.
 pub(super) const TCP_PER_UPSTREAM_MAX: u32 = 4;
 
 /// Exchanges in line for TCP after empty replies at most: what a limit has cut short is mostly to be asked again, later.

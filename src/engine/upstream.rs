@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::datagram::Port;
+use crate::exchange::Upstream;
 
 use super::bucket::Bucket;
+use super::guard::{Alarm, Guard};
 use super::path::PathIndex;
 
 /// How a server is to be spoken to.
@@ -57,6 +59,15 @@ pub(super) struct Server {
     /// Failures over TCP while nothing has ever come that way.
     pub(super) tcp_failures: u32,
     pub(super) tcp_in_flight: u32,
+    /// In line for TCP, or under way there.
+    pub(super) tcp_line: u32,
+    /// Packets sent over UDP.
+    pub(super) sent: u64,
+    pub(super) alarm: Alarm,
+    /// Its replies are being forged.
+    pub(super) guard: Option<Box<Guard>>,
+    /// Another one that is known by the same address.
+    pub(super) twin: Option<Upstream>,
     /// Paths that would send if the total window had room.
     pub(super) waiting: VecDeque<PathIndex>,
 }
@@ -79,6 +90,11 @@ impl Server {
             tcp: TcpSeen::Untried,
             tcp_failures: 0,
             tcp_in_flight: 0,
+            tcp_line: 0,
+            sent: 0,
+            alarm: Alarm::default(),
+            guard: None,
+            twin: None,
             waiting: VecDeque::new(),
         }
     }

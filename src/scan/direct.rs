@@ -356,7 +356,7 @@ impl<N: Network> Worker<'_, N> {
             // A connected socket shows whether there is a route, without a packet; it stays unused.
             let reaches = *direct.reaches_v6.get_or_insert_with(|| {
                 let opened = network.open_port(address, true);
-                opened.is_ok_and(|port| port == engine.add_port())
+                opened.inspect(|port| engine.open_port(*port)).is_ok()
             });
             if !reaches {
                 return None;

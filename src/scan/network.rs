@@ -22,6 +22,17 @@ pub trait Network {
     /// If no socket is to be had.
     fn open_port(&mut self, like: SocketAddr, connect: bool) -> io::Result<Port>;
 
+    /// Opens one more source port to a server, if there are descriptors to spare. It may have the number of one that was closed.
+    ///
+    /// # Errors
+    /// If there are none, or no socket is to be had.
+    fn open_spare_port(&mut self, to: SocketAddr) -> io::Result<Port> {
+        self.open_port(to, true)
+    }
+
+    /// Closes a port that nobody uses any more.
+    fn close_port(&mut self, _port: Port) {}
+
     /// Sends a batch. What cannot be sent is lost, but for what [`poll_refused`](Network::poll_refused) tells.
     fn send(&mut self, batch: &Batch);
 
@@ -87,6 +98,14 @@ impl Network for RealNetwork {
 
     fn open_port(&mut self, like: SocketAddr, connect: bool) -> io::Result<Port> {
         self.udp.open(like, connect)
+    }
+
+    fn open_spare_port(&mut self, to: SocketAddr) -> io::Result<Port> {
+        self.udp.open_spare(to)
+    }
+
+    fn close_port(&mut self, port: Port) {
+        self.udp.close(port);
     }
 
     fn send(&mut self, batch: &Batch) {

@@ -2,7 +2,7 @@
 
 use crate::clock::Instant;
 use crate::datagram::{Batch, TcpFailure};
-use crate::engine::Engine;
+use crate::engine::{Engine, PortWish};
 
 use super::network::Network;
 
@@ -22,31 +22,56 @@ pub(super) fn receive(engine: &mut Engine, network: &mut impl Network, now: Inst
 
 /// Sends what may be sent; returns how much that was.
 pub(super) fn transmit(engine: &mut Engine, network: &mut impl Network, now: Instant, batch: &mut Batch) -> usize {
+    change_ports(engine, network, now);
     let mut sent = 0;
-    // First what has been cut short: its exchanges are open already, and UDP alone could use up every pace.
+    loop {
+        // First what has been cut short: its exchanges are open already, and UDP alone could use up every pace.
+        sent += ask_tcp(engine, network, now);
+        batch.clear();
+        engine.poll_transmit(now, batch);
+        sent += batch.as_slice().len();
+        let mut refused = false;
+        if !batch.is_empty() {
+            network.send(batch);
+            while let Some((port, id)) = network.poll_refused() {
+                engine.refused(port, id);
+                refused = true;
+            }
+        }
+        if batch.is_full() && !refused {
+            continue;
+        }
+        // Of servers whose replies are being forged, what might have been sent has gone into the line for TCP.
+        let diverted = ask_tcp(engine, network, now);
+        sent += diverted;
+        // Where there is no room now there may be in the next turn.
+        if diverted == 0 || refused {
+            return sent;
+        }
+    }
+}
+
+/// Hands over what is to be asked over TCP; returns how much that was.
+fn ask_tcp(engine: &mut Engine, network: &mut impl Network, now: Instant) -> usize {
+    let mut asked = 0;
     while let Some(query) = engine.poll_tcp(now) {
-        sent += 1;
+        asked += 1;
         if let Err(key) = network.ask_tcp(query) {
             engine.receive_tcp(now, key, Err(TcpFailure::Broken));
         }
     }
-    loop {
-        batch.clear();
-        engine.poll_transmit(now, batch);
-        if batch.is_empty() {
-            break;
-        }
-        sent += batch.as_slice().len();
-        network.send(batch);
-        let mut refused = false;
-        while let Some((port, id)) = network.poll_refused() {
-            engine.refused(port, id);
-            refused = true;
-        }
-        // Where there is no room now there may be in the next turn.
-        if refused || !batch.is_full() {
-            break;
+    asked
+}
+
+/// Opens and closes source ports as the engine wishes.
+fn change_ports(engine: &mut Engine, network: &mut impl Network, now: Instant) {
+    while let Some(wish) = engine.poll_port() {
+        match wish {
+            PortWish::Open { upstream, to } => {
+                let port = network.open_spare_port(to).ok();
+                engine.port_opened(now, upstream, port);
+            }
+            PortWish::Close(port) => network.close_port(port),
         }
     }
-    sent
 }

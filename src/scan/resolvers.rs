@@ -114,7 +114,7 @@ fn open_ports(
     let mut ports = Vec::with_capacity(count);
     for _ in 0..count {
         let port = network.open_port(like, connect)?;
-        assert_eq!(port, engine.add_port(), "the network and the engine count ports alike");
+        engine.open_port(port);
         ports.push(port);
     }
     Ok(ports)

@@ -1,4 +1,5 @@
-//! UDP sockets as source ports: opened once, never blocking, drained in batches.
+//! UDP sockets as source ports: never blocking, drained in batches. Most are opened once; spare ones come and go while somebody
+//! forges replies.
 //!
 //! Towards a server on our own machine or network, queries travel in trains (UDP GSO), and what comes back in trains is
 //! taken so (UDP GRO). Whether the kernel and the device can do that shows when it is tried: the first refusal ends it.
@@ -8,9 +9,10 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::poll::{PollFd, PollFlags};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -24,6 +26,9 @@ use super::train::Order;
 /// Room for replies in the kernel, in octets: some 5,000 small ones, so that a busy moment loses none. The kernel may
 /// give less (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Descriptors that a spare port leaves to others: connections, files, the threads' own.
+const DESCRIPTORS_LEFT: u64 = 24;
 
 /// Batches taken from one socket before the next one has its turn.
 const BATCHES_PER_TURN: usize = 4;
@@ -80,7 +85,8 @@ const REFUSED_WAIT: Span = Span::from_millis(1);
 /// The sockets.
 #[derive(Debug)]
 pub struct Udp {
-    sockets: Vec<Door>,
+    /// By port; those that were closed leave a place for others.
+    sockets: Vec<Option<Door>>,
     outgoing: Outgoing,
     incoming: Incoming,
     order: Order,
@@ -151,14 +157,47 @@ impl Udp {
                 self.incoming.widen();
             }
         }
-        let port = Port(u16::try_from(self.sockets.len()).map_err(io::Error::other)?);
-        self.sockets.push(Door {
+        let free = self.sockets.iter().position(Option::is_none);
+        let place = free.unwrap_or(self.sockets.len());
+        let port = Port(u16::try_from(place).map_err(io::Error::other)?);
+        let door = Door {
             socket,
             peer: connect.then_some(like),
             dropped: 0,
             overflowed: 0,
-        });
+        };
+        match free {
+            Some(place) => self.sockets[place] = Some(door),
+            None => self.sockets.push(Some(door)),
+        }
         Ok(port)
+    }
+
+    /// Opens one more socket for a server if enough descriptors are left for others.
+    ///
+    /// # Errors
+    /// If they are not, or as [`open`](Udp::open).
+    pub fn open_spare(&mut self, to: SocketAddr) -> io::Result<Port> {
+        let port = self.open(to, true)?;
+        let descriptor = self.door(port).map_or(0, |door| door.socket.as_raw_fd());
+        // Descriptors are given out from below: this one tells how many there are.
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+        if descriptor as u64 + DESCRIPTORS_LEFT >= limit {
+            self.close(port);
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        Ok(port)
+    }
+
+    /// Closes a port. What comes to it from now on is not seen.
+    pub fn close(&mut self, port: Port) {
+        if let Some(door) = self.sockets.get_mut(usize::from(port.0)) {
+            *door = None;
+        }
+    }
+
+    fn door(&self, port: Port) -> Option<&Door> {
+        self.sockets.get(usize::from(port.0))?.as_ref()
     }
 
     /// Sends the cells, in runs of the same port; the order within a run is the transport's own.
@@ -171,7 +210,10 @@ impl Udp {
     }
 
     fn send_run(&mut self, cells: &[Transmit]) {
-        let Door { socket, peer, .. } = &self.sockets[usize::from(cells[0].port.0)];
+        let Some(Some(Door { socket, peer, .. })) = self.sockets.get(usize::from(cells[0].port.0)) else {
+            self.counters.unsent += cells.len() as u64; // nobody sends by a port that was closed
+            return;
+        };
         let mut trains = self.trains && peer.is_some() && cells.iter().any(|cell| cell.train > 1);
         self.order.lay(cells, trains);
         let (mut attempts, mut refusals) = (0, 0);
@@ -234,7 +276,8 @@ impl Udp {
 
     /// The next port whose buffer has overflowed, and how many datagrams were dropped there since this was asked last.
     pub fn poll_overflowed(&mut self) -> Option<(Port, u32)> {
-        let (index, door) = (self.sockets.iter_mut().enumerate()).find(|(_, door)| door.overflowed > 0)?;
+        let mut doors = (self.sockets.iter_mut().enumerate()).filter_map(|(index, door)| Some((index, door.as_mut()?)));
+        let (index, door) = doors.find(|(_, door)| door.overflowed > 0)?;
         Some((Port(index as u16), std::mem::take(&mut door.overflowed))) // `open` bounds it
     }
 
@@ -253,6 +296,7 @@ impl Udp {
     pub fn receive(&mut self, mut deliver: impl FnMut(Received<'_>)) -> usize {
         let mut total = 0;
         for (index, door) in self.sockets.iter_mut().enumerate() {
+            let Some(door) = door else { continue };
             let port = Port(index as u16); // `open` bounds it
             for _ in 0..BATCHES_PER_TURN {
                 let count = match self.incoming.receive(door.socket.as_fd(), door.peer.is_some()) {
@@ -292,7 +336,7 @@ impl Udp {
 
     fn take_single(&mut self) {
         self.arrivals = Arrivals::Single;
-        for door in self.sockets.iter().filter(|door| door.peer.is_some()) {
+        for door in self.sockets.iter().flatten().filter(|door| door.peer.is_some()) {
             // A socket that never took trains is no worse for the refusal.
             let _ = setsockopt(&door.socket, sockopt::UdpGroSegment, &false);
         }
@@ -301,7 +345,7 @@ impl Udp {
 
     /// Waits until a datagram comes, one of `others` can be read, or the time is over.
     pub fn wait(&self, others: &[BorrowedFd<'_>], timeout: Span) {
-        let sockets = self.sockets.iter().map(|door| door.socket.as_fd());
+        let sockets = self.sockets.iter().flatten().map(|door| door.socket.as_fd());
         let mut polled: Vec<PollFd<'_>> = sockets
             .chain(others.iter().copied())
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
@@ -416,13 +460,13 @@ mod tests {
             let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
             let mut there = Udp::new();
             let port = there.open(echo.local_addr().expect("bound"), true).expect("a socket");
-            let address = |udp: &Udp| udp.sockets[0].socket.local_addr().expect("bound");
+            let address = |udp: &Udp| first(udp).local_addr().expect("bound");
             let here_at = address(&there).as_socket().expect("an IP address");
             assert!(!here_at.ip().is_unspecified());
             let mut here = Udp::new();
             let back = here.open(here_at, true).expect("a socket");
             let to = address(&here);
-            there.sockets[0].socket.connect(&to).expect("loopback");
+            first(&there).connect(&to).expect("loopback");
             let mut cells = vec![Transmit::empty(); 16];
             let mut exchange = |here: &mut Udp, train: u8| {
                 for (index, cell) in cells.iter_mut().enumerate() {
@@ -478,6 +522,10 @@ mod tests {
         assert!(udp.counters().errors > 0);
     }
 
+    fn first(udp: &Udp) -> &Socket {
+        &udp.door(Port(0)).expect("it is open").socket
+    }
+
     fn to_refuse(errors: &[i32]) -> (Udp, UdpSocket, Vec<Transmit>) {
         let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let peer = echo.local_addr().expect("bound");
@@ -522,20 +570,39 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_was_closed_leaves_its_place_to_the_next() {
+        let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let peer = echo.local_addr().expect("bound");
+        let mut udp = Udp::new();
+        let ports: Vec<Port> = (0..3).map(|_| udp.open_spare(peer).expect("a socket")).collect();
+        let source = |udp: &Udp, port| udp.door(port).map(|door| door.socket.local_addr().expect("bound"));
+        let before = source(&udp, ports[1]);
+        udp.close(ports[1]);
+        assert!(source(&udp, ports[1]).is_none());
+        echo.send_to(&[1], before.and_then(|from| from.as_socket()).expect("an IP address"))
+            .expect("sent");
+        assert_eq!(udp.receive(|_| panic!("nobody listens there")), 0);
+        assert_eq!(udp.open(peer, true).expect("a socket"), ports[1]);
+        assert_eq!(udp.open(peer, true).expect("a socket"), Port(3));
+        let mut cell = Transmit::empty();
+        (cell.port, cell.to) = (ports[1], peer);
+        cell.fill(|_| 1);
+        udp.send(std::slice::from_ref(&cell));
+        let (_, from) = echo.recv_from(&mut [0; 16]).expect("a datagram");
+        assert_eq!(source(&udp, ports[1]).and_then(|at| at.as_socket()), Some(from));
+    }
+
+    #[test]
     fn a_buffer_that_overflows_is_told_of() {
         let echo = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let mut udp = Udp::new();
         let port = udp.open(echo.local_addr().expect("bound"), true).expect("a socket");
-        let to = udp.sockets[0]
-            .socket
+        let to = first(&udp)
             .local_addr()
             .expect("bound")
             .as_socket()
             .expect("an IP address");
-        udp.sockets[0]
-            .socket
-            .set_recv_buffer_size(4_096)
-            .expect("a smaller buffer");
+        first(&udp).set_recv_buffer_size(4_096).expect("a smaller buffer");
         let mut taken = 0;
         for round in 0..2 {
             for _ in 0..200 {

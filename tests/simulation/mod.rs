@@ -2,6 +2,8 @@
 //!
 //! Everything comes from one seed, so that a run that fails can be run again. No socket, no thread, no clock.
 
+#![allow(dead_code, unused_imports, reason = "tests use different parts of one world")]
+
 mod message;
 mod server;
 mod tally;

@@ -90,6 +90,8 @@ pub(crate) struct Server {
     pub(crate) twice: f64,
     pub(crate) edns: Edns,
     pub(crate) tcp: Tcp,
+    /// From then on nothing comes over TCP.
+    pub(crate) tcp_until: Option<Instant>,
     /// All replies are cut short.
     pub(crate) truncates: bool,
     /// Listings are too long for UDP.
@@ -125,6 +127,7 @@ impl Server {
             twice: 0.0,
             edns: Edns::Fine,
             tcp: Tcp::Answers,
+            tcp_until: None,
             truncates: false,
             long_answers: false,
             limit: None,
@@ -166,8 +169,12 @@ impl Server {
     }
 
     /// What comes of a query over TCP.
-    pub(crate) fn take_tcp(&self, query: &[u8]) -> (Span, Result<Vec<u8>, TcpFailure>) {
-        match self.tcp {
+    pub(crate) fn take_tcp(&self, now: Instant, query: &[u8]) -> (Span, Result<Vec<u8>, TcpFailure>) {
+        let tcp = match self.tcp_until {
+            Some(until) if until <= now => Tcp::Hangs,
+            _ => self.tcp,
+        };
+        match tcp {
             Tcp::Answers => {
                 let mut message = truth(query);
                 if self.long_answers && is_listed(number_of(query)) {

@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 
 use reputon::clock::{Clock, Instant, SimClock, Span};
 use reputon::datagram::{Batch, Port, Received, TcpFailure, TcpKey};
-use reputon::engine::{Engine, EngineOptions, Pace, RouteOptions, UpstreamOptions};
+use reputon::engine::{Engine, EngineOptions, Pace, PortWish, RouteOptions, UpstreamOptions};
 use reputon::exchange::{Ask, End, Outcome, Route, Ticket, Unsent, Upstream};
 use reputon::wire::{Name, Rcode, Rdata, Rtype, decode};
 
@@ -29,6 +29,19 @@ pub(crate) struct Spoofer {
     pub(crate) per_millisecond: u32,
     /// It knows port and ID of a query in flight, and errs in one thing only: the question, or the address.
     pub(crate) knows_ids: bool,
+    /// When it begins and ends.
+    pub(crate) from: Instant,
+    pub(crate) until: Instant,
+}
+
+impl Spoofer {
+    /// A hundred thousand forged replies a second, by somebody who knows the ports in use.
+    pub(crate) const FLOOD: Spoofer = Spoofer {
+        per_millisecond: 100,
+        knows_ids: false,
+        from: Instant::ZERO,
+        until: Instant::FAR,
+    };
 }
 
 /// How a run is set up.
@@ -51,6 +64,10 @@ pub(crate) struct Setup {
     pub(crate) within: Span,
     pub(crate) spoofer: Option<Spoofer>,
     pub(crate) ports: u16,
+    /// Ports beyond these that the client's machine has descriptors for.
+    pub(crate) spare_ports: usize,
+    /// Octets at the end of a name in which the case may change; none: those of the zone.
+    pub(crate) zone_octets: Option<usize>,
 }
 
 impl Setup {
@@ -74,6 +91,8 @@ impl Setup {
             within: Span::from_secs(120),
             spoofer: None,
             ports: 4,
+            spare_ports: 1_000,
+            zone_octets: None,
         }
     }
 
@@ -139,7 +158,13 @@ pub(crate) struct World {
     asked: Vec<Asked>,
     submitted: Vec<u64>,
     limits: [Vec<Limit>; 3],
-    in_use: Vec<(Port, Vec<u8>)>,
+    in_use: Vec<(Port, usize, Vec<u8>)>,
+    /// Source ports by their number: whether they are open.
+    open_ports: Vec<bool>,
+    /// Ports open at a time at most, and all that were ever opened.
+    pub(crate) ports_most: usize,
+    /// Forged replies that reached an open port.
+    pub(crate) forged: u64,
     batch: Batch,
     feeding: bool,
 }
@@ -172,7 +197,7 @@ impl World {
             .map(|(servers, pace)| {
                 engine.add_route(RouteOptions {
                     upstreams: servers.iter().map(|&server| upstreams[server]).collect(),
-                    zone_octets: ZONE.len() + 2,
+                    zone_octets: setup.zone_octets.unwrap_or(ZONE.len() + 2),
                     pace: pace.map(|pace| paces[pace]),
                 })
             })
@@ -201,13 +226,16 @@ impl World {
             submitted: vec![0; routes.len()],
             limits,
             in_use: Vec::new(),
+            open_ports: vec![true; usize::from(setup.ports)],
+            ports_most: 0,
+            forged: 0,
             batch: Batch::new(),
             feeding: true,
             routes,
             setup,
         };
-        if world.setup.spoofer.is_some() {
-            world.at(Instant::ZERO + Span::from_millis(1), Event::Forge);
+        if let Some(spoofer) = &world.setup.spoofer {
+            world.at(spoofer.from + Span::from_millis(1), Event::Forge);
         }
         world
     }
@@ -327,9 +355,45 @@ impl World {
         }
     }
 
+    /// Opens and closes source ports.
+    fn change_ports(&mut self) {
+        let now = self.now();
+        while let Some(wish) = self.engine.poll_port() {
+            match wish {
+                PortWish::Open { upstream, to } => {
+                    assert!(self.servers.iter().any(|server| server.address == to));
+                    let open = self.open_ports.iter().filter(|open| **open).count();
+                    let place = self.open_ports.iter().position(|open| !open);
+                    let place = place.unwrap_or(self.open_ports.len());
+                    let port = Port(u16::try_from(place).expect("few"));
+                    let is_spare = open < usize::from(self.setup.ports) + self.setup.spare_ports;
+                    if is_spare {
+                        self.open_ports.resize(self.open_ports.len().max(place + 1), false);
+                        self.open_ports[place] = true;
+                        self.ports_most = self.ports_most.max(open + 1);
+                    }
+                    self.engine.port_opened(now, upstream, is_spare.then_some(port));
+                }
+                PortWish::Close(port) => {
+                    assert!(port.0 >= self.setup.ports, "the first ports stay");
+                    let open = std::mem::take(&mut self.open_ports[usize::from(port.0)]);
+                    assert!(open, "{port:?} is closed twice");
+                }
+            }
+        }
+    }
+
+    /// Ports that are open now.
+    pub(crate) fn ports_open(&self) -> usize {
+        self.open_ports.iter().filter(|open| **open).count()
+    }
+
     fn drain(&mut self) -> bool {
         let now = self.now();
         let mut moved = false;
+        self.change_ports();
+        // Before UDP, which alone could use up every pace; and after it, for what was diverted.
+        moved |= self.ask_tcp(now);
         loop {
             let mut batch = std::mem::replace(&mut self.batch, Batch::new());
             batch.clear();
@@ -348,6 +412,16 @@ impl World {
             }
             moved = true;
         }
+        moved |= self.ask_tcp(now);
+        while let Some(outcome) = self.engine.poll_outcome() {
+            self.end(now, outcome);
+            moved = true;
+        }
+        moved
+    }
+
+    fn ask_tcp(&mut self, now: Instant) -> bool {
+        let mut moved = false;
         while let Some(query) = self.engine.poll_tcp(now) {
             let number = number_of(&query.message);
             let asked = &mut self.asked[usize::try_from(number).expect("small")];
@@ -355,13 +429,9 @@ impl World {
             asked.tcp += 1;
             assert!(asked.tcp <= 4, "{number} is asked over TCP again and again");
             let server = self.server_at(query.to);
-            let (after, result) = self.servers[server].take_tcp(&query.message);
+            let (after, result) = self.servers[server].take_tcp(now, &query.message);
             let key = query.key;
             self.at(now + after, Event::Tcp { key, result });
-            moved = true;
-        }
-        while let Some(outcome) = self.engine.poll_outcome() {
-            self.end(now, outcome);
             moved = true;
         }
         moved
@@ -382,6 +452,10 @@ impl World {
         asked.packets += 1;
         let most = u32::from(self.setup.options.retries) + 1 + self.setup.extras;
         assert!(asked.packets <= most, "{} packets for {number}", asked.packets);
+        assert!(
+            self.open_ports[usize::from(port.0)],
+            "a packet by {port:?}, which is closed"
+        );
         let server = self.server_at(to);
         let route = usize::try_from(number / self.setup.asks).expect("small");
         let [global, upstream, pace] = &mut self.limits;
@@ -402,7 +476,7 @@ impl World {
             if self.in_use.len() > 256 {
                 self.in_use.remove(0);
             }
-            self.in_use.push((port, octets.to_vec()));
+            self.in_use.push((port, server, octets.to_vec()));
         }
         for (at, from, octets) in self.servers[server].take(now, octets, &mut self.rng) {
             let server = Some(server);
@@ -441,7 +515,9 @@ impl World {
                         self.flights[server].come(now);
                     }
                     let octets = &octets[..];
-                    self.engine.receive(now, Received { port, from, octets });
+                    if self.open_ports[usize::from(port.0)] {
+                        self.engine.receive(now, Received { port, from, octets });
+                    }
                 }
                 Event::Tcp { key, result } => {
                     let result = result.as_ref().map(Vec::as_slice).map_err(|&failure| failure);
@@ -457,14 +533,17 @@ impl World {
         let Some(spoofer) = self.setup.spoofer.clone() else {
             return;
         };
+        if now > spoofer.until {
+            return;
+        }
         for _ in 0..spoofer.per_millisecond {
             if self.in_use.is_empty() {
                 break;
             }
             let choice = self.rng.random_range(0..self.in_use.len());
-            let (mut port, query) = self.in_use[choice].clone();
+            let (port, server, query) = self.in_use[choice].clone();
             let mut octets = forge(&query);
-            let mut from = self.servers[0].address;
+            let mut from = self.servers[server].address;
             if spoofer.knows_ids {
                 if self.rng.random_bool(0.5) {
                     from.set_port(self.rng.random_range(1_024..60_000));
@@ -472,7 +551,6 @@ impl World {
                     octets[14] ^= 1; // another number: a lie about another name
                 }
             } else {
-                port = Port(self.rng.random_range(0..self.setup.ports));
                 octets[..2].copy_from_slice(&self.rng.random::<[u8; 2]>());
                 if self.rng.random_bool(0.3) {
                     octets.truncate(self.rng.random_range(0..octets.len()));
@@ -485,7 +563,10 @@ impl World {
                 }
             }
             let octets = &octets[..];
-            self.engine.receive(now, Received { port, from, octets });
+            if self.open_ports[usize::from(port.0)] {
+                self.forged += 1;
+                self.engine.receive(now, Received { port, from, octets });
+            }
         }
         self.at(now + Span::from_millis(1), Event::Forge);
     }
