@@ -217,6 +217,77 @@ fn data_on_disk_says_what_its_server_says() {
     assert!(!known(&local).0.is_empty());
 }
 
+/// Where nothing is left to ask, nobody is asked, not even whether a resolver is there; what data on disk says counts as
+/// answered. The page's card of lists counts each list once.
+#[test]
+fn data_on_disk_alone_is_a_whole_run_and_asks_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (catalogue, data, page) = (file("own.toml"), file("own.ip4set"), file("page.html"));
+    let text = "[operator]\nid = \"own\"\nname = \"Own\"\n[operator.terms]\nuse = \"free\"\n[[list]]\nid = \"own\"\n\
+                zone = \"own.test\"\nkinds = [\"ip4\"]\nrole = \"block\"\ntier = \"A\"\n";
+    std::fs::write(&catalogue, text).expect("written");
+    std::fs::write(&data, "192.0.2.7 :127.0.0.2:x\n").expect("written");
+    let data = format!("own={data}");
+    let own = [
+        "--only-catalogue",
+        "--catalogue",
+        &catalogue,
+        "--lists",
+        "all",
+        "--zone-data",
+        &data,
+    ];
+    // Nobody is at this address.
+    let nobody = [
+        "--stages",
+        "none",
+        "--resolver",
+        "127.0.0.1:9",
+        "-f",
+        "none",
+        "-o",
+        &page,
+    ];
+    let lab = format!("lab-reasons={REASONS}");
+    let lab = [
+        "--lab",
+        "--stages",
+        "none",
+        "--zone-data",
+        &lab,
+        "-f",
+        "none",
+        "-o",
+        &page,
+    ];
+    for (arguments, target, status, asks) in [
+        ([&own[..], &nobody].concat(), "192.0.2.8/29", 0, false),
+        ([&own[..], &nobody].concat(), "192.0.2.0/29", 1, false),
+        (lab.to_vec(), "10.0.0.0/24", 0, false),
+        (lab.to_vec(), "198.51.100.0/30", 0, true),
+    ] {
+        let output = reputon()
+            .arg("scan")
+            .args(&arguments)
+            .arg(target)
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{target}: {said}");
+        assert_eq!(said.contains(" 0 queries"), !asks, "{target}: {said}");
+        let page = std::fs::read_to_string(&page).expect("written");
+        let (_, card) = page.split_once("<dt>in the run</dt>").expect("a card of lists");
+        let (card, _) = card.split_once("</dl>").expect("its end");
+        let numbers = card
+            .split("<dd>")
+            .skip(1)
+            .map(|rest| rest.split('<').next().unwrap_or_default());
+        let numbers: Vec<u32> = numbers.map(|number| number.parse().expect("a number")).collect();
+        assert_eq!(numbers[0], numbers[1..].iter().sum::<u32>(), "{target}: {card}");
+    }
+}
+
 #[test]
 fn codes_on_disk_are_read_by_the_catalogue() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -539,18 +539,20 @@ fn tables(parts: Vec<Part>) -> Vec<Table> {
     tables.collect()
 }
 
-/// How many lists there are, by what became of them.
+/// How many lists there are, and what became of them: each list counts once.
 fn list_counts(lists: &[ListRecord]) -> Vec<(&'static str, usize)> {
     let with = |test: &dyn Fn(&ListRecord) -> bool| lists.iter().filter(|list| test(list)).count();
     let refused = |list: &ListRecord| list.cause.as_deref() == Some("refused");
     let unhealthy = |list: &ListRecord| list.health == Health::Unhealthy;
-    let unasked = |list: &ListRecord| list.asked == 0 && list.listed + list.not_listed + list.unknown == 0;
+    let unchecked = |list: &ListRecord| list.health == Health::Unchecked;
+    let untold = |list: &ListRecord| list.asked == 0 && list.listed + list.not_listed + list.unknown == 0;
     let counts = [
         ("in the run", lists.len()),
         ("healthy", with(&|list| list.health == Health::Healthy)),
         ("refused us", with(&|list| unhealthy(list) && refused(list))),
         ("unhealthy", with(&|list| unhealthy(list) && !refused(list))),
-        ("not asked", with(&|list| !unhealthy(list) && unasked(list))),
+        ("not checked", with(&|list| unchecked(list) && !untold(list))),
+        ("not asked", with(&|list| unchecked(list) && untold(list))),
     ];
     counts.into_iter().collect()
 }

@@ -352,8 +352,13 @@ impl Scan<'_> {
         };
         let mut worker = self.worker(network, entropy, memory);
         let mut doors = self.doors();
-        let (resolvers, mut faults) = self.check_resolvers(&mut worker, &mut doors, stop)?;
         let kinds: Vec<Kind> = self.plan.kinds().filter(|&kind| self.asks_about(kind)).collect();
+        let asks =
+            worker.explainer.is_wanted() || (0..self.plan.columns.len()).any(|column| self.is_asked(column, &kinds));
+        let (resolvers, mut faults) = match asks {
+            true => self.check_resolvers(&mut worker, &mut doors, stop)?,
+            false => (Vec::new(), Vec::new()), // nobody is waited for whom nothing is asked through
+        };
         self.make_lanes(&mut worker, (&mut doors, &resolvers), &kinds)?;
         worker.open_budgets();
         let ran = worker.run(receiver, progress, stop);
@@ -368,6 +373,12 @@ impl Scan<'_> {
         let chunks = self.plan.targets.chunks().filter(|chunk| chunk.has(kind));
         let mut targets = chunks.flat_map(|chunk| chunk.iter());
         targets.any(|target| target.kind() == kind && special_use(&target).is_none())
+    }
+
+    /// Whether a column's list is asked about targets of one of these kinds, at least where another's answer cannot tell.
+    fn is_asked(&self, column: usize, kinds: &[Kind]) -> bool {
+        let mut treatments = kinds.iter().map(|&kind| self.plan.treatment(column, kind));
+        treatments.any(|treatment| matches!(treatment, Treatment::Ask | Treatment::Fold(_)))
     }
 
     /// A worker that has asked nothing yet.
@@ -532,6 +543,9 @@ impl Scan<'_> {
         let mut paces = std::collections::BTreeMap::new();
         for (column, list) in self.plan.columns.iter().enumerate() {
             let Ok(questions) = &list.questions else { continue };
+            if !self.is_asked(column, &all_kinds) {
+                continue;
+            }
             let facts = self.plan.catalogue.list(list.list);
             let operator = self.plan.catalogue.operator(facts.operator);
             let own: Vec<Upstream> = longest_match(&routed, questions.zone());
@@ -558,10 +572,10 @@ impl Scan<'_> {
                 }),
             };
             for &kind in &all_kinds {
-                let treatment = self.plan.treatment(column, kind);
-                if !matches!(treatment, Treatment::Ask | Treatment::Fold(_)) {
+                if !self.is_asked(column, &[kind]) {
                     continue;
                 }
+                let treatment = self.plan.treatment(column, kind);
                 let index = LaneIndex(worker.lanes.len() as u16); // three a list at most
                 let mut lane = Lane::new(list.list, column, kind, route, is_routed || direct);
                 lane.direct = direct;

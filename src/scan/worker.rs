@@ -101,7 +101,9 @@ impl<'a, N: Network> Worker<'a, N> {
             self.explainer.advance(now, &mut self.engine, &mut self.window);
             self.note_related();
             self.tell_standings();
+            let first = self.window.first();
             self.hand_out(now, receiver)?;
+            let has_moved = self.window.first() > first;
             self.journal_due = self.journal.turn(now);
             if self.window.is_finished() && !self.begin_again() {
                 break;
@@ -114,7 +116,8 @@ impl<'a, N: Network> Worker<'a, N> {
             let gathers = self.network.gathers();
             let few = gathers && sent > 0 && sent <= received && received < GATHER_BELOW;
             let stirred = std::mem::take(&mut self.stirred) || self.is_related_due();
-            if (few || received + sent == 0) && !self.explainer.is_busy() && !stirred {
+            let idle = received + sent == 0 && !has_moved; // where the window has moved there may be more to ask
+            if (few || idle) && !self.explainer.is_busy() && !stirred {
                 self.wait();
                 if gathers {
                     self.network.gather();
