@@ -2,6 +2,8 @@
 //! targets. How long it takes is for a person to look at; a test that watches the clock fails by chance.
 
 use assert_cmd::Command;
+use reputon::dnsxl::{Catalogue, Questions};
+use reputon::lab::{Lab, LabOptions, rehearse};
 use serde_json::Value;
 
 fn json(args: &[&str]) -> Value {
@@ -110,4 +112,225 @@ fn shards_are_shares_of_the_whole() {
     all.dedup();
     assert_eq!(all.len(), 1025, "each in one share");
     assert_eq!(of("1/1").len(), 1025);
+}
+
+/// A list of a test's own, as a catalogue file has it. It has no texts, so that it does not matter what is listed.
+fn own_list(id: &str, more: &str) -> String {
+    let codes = if more.contains("list.codes") {
+        ""
+    } else {
+        "[list.codes]\n\"127.0.0.2\" = { means = \"listed\" }\n"
+    };
+    format!(
+        "[[list]]\nid = \"{id}\"\nzone = \"{id}.plan.test\"\nrole = \"block\"\ntier = \"A\"\ntxt = false\n{more}\n{codes}"
+    )
+}
+
+fn operator(id: &str, terms: &str) -> String {
+    format!("[operator]\nid = \"{id}\"\nname = \"{id}\"\n[operator.terms]\nuse = \"free\"\n{terms}\n")
+}
+
+/// Lists of four operators on a server that knows their test entries and nothing else.
+struct World {
+    folder: tempfile::TempDir,
+    lab: Lab,
+}
+
+impl World {
+    fn new() -> World {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ip4 = "kinds = [\"ip4\"]";
+        let codes = "covers = [\"part\"]\n[list.codes]\n\"127.0.0.2\" = { means = \"listed\", sublist = \"part\" }\n";
+        let files = [
+            (
+                "plain",
+                operator("plain", "") + &own_list("one", ip4) + &own_list("two", "kinds = [\"ip4\", \"ip6\"]"),
+            ),
+            (
+                "composite",
+                operator("composite", "") + &own_list("whole", &format!("{ip4}\n{codes}")) + &own_list("part", ip4),
+            ),
+            (
+                "limited",
+                operator("limited", "max_queries_per_day = 700") + &own_list("limited", ip4),
+            ),
+            (
+                "others",
+                operator("others", "")
+                    + &own_list("units", "kinds = [\"ip6\"]\nip6_unit = 64")
+                    + &own_list("names", "kinds = [\"domain\"]\nname_form = \"both\""),
+            ),
+        ];
+        for (name, text) in files {
+            std::fs::write(folder.path().join(format!("{name}.toml")), text).expect("it is written");
+        }
+        let (catalogue, _) = Catalogue::load(false, &[folder.path().to_owned()]).expect("good files");
+        let served = catalogue.indexed().map(|(_, list)| {
+            let questions = Questions::prepare(list, None).expect("it has no key");
+            rehearse(list, &questions)
+        });
+        let options = LabOptions {
+            lists: served.collect(),
+            ..LabOptions::default()
+        };
+        let lab = Lab::start(options).expect("it starts");
+        World { folder, lab }
+    }
+
+    fn call(&self, command: &str, more: &[&str]) -> Value {
+        let (folder, lab) = (
+            self.folder.path().to_str().expect("a path"),
+            self.lab.addr().to_string(),
+        );
+        let common = [
+            command,
+            "-q",
+            "-f",
+            "json",
+            "--only-catalogue",
+            "--catalogue",
+            folder,
+            "--lists",
+            "all",
+            "--stages",
+            "none",
+        ];
+        let server = if more.contains(&"--route") {
+            &[][..]
+        } else {
+            &["--resolver", &lab][..]
+        };
+        json(&[&common[..], server, more].concat())
+    }
+}
+
+/// By operator, and in all: no texts are asked for and nothing is lost, so that what is asked is what was planned, to the query.
+/// Test entries, the ends of units, daily limits and the number of servers are all in it.
+#[test]
+fn a_clean_world_is_asked_exactly_what_was_planned() {
+    let world = World::new();
+    let names: Vec<String> = (0..40)
+        .map(|number| format!("host{number}.site{}.test", number % 30))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let settings: [&[&str]; 8] = [
+        &["198.48.0.0/24", "--lists", "!limited"],
+        &["198.48.0.0/24", "--no-fold"],
+        &["198.48.0.0/24", "--skip-health"],
+        &["2001:db8:bad::/112", "--lists", "!two"],
+        &["--ip6-unit", "64", "2001:db8:1::/55"],
+        &["198.48.0.7"],
+        &["198.48.0.0/22", "--retries", "1", "--rate", "0"],
+        &names,
+    ];
+    for more in settings {
+        let db = world.folder.path().join("runs.db");
+        let _ = std::fs::remove_file(&db);
+        let more = [more, &["--db", db.to_str().expect("a path")]].concat();
+        let plan = world.call("plan", &more);
+        let scan = world.call("scan", &more);
+        let tiles = plan["targets"].as_u64().expect("a number").div_ceil(256);
+        let operators = plan["operators"].as_array().expect("operators");
+        assert!(!operators.is_empty());
+        for operator in operators {
+            let number = |key: &str| operator[key].as_u64().expect("a number");
+            let all = number("probes") + number("controls") + number("pairs");
+            let id = &operator["id"];
+            if all <= number("today") {
+                let lists = scan["lists"].as_array().expect("lists").iter();
+                let asked = lists
+                    .filter(|list| &list["operator"] == id)
+                    .map(|list| list["asked"].as_u64());
+                let asked = asked.sum::<Option<u64>>().expect("numbers");
+                // Where there are many tiles, a list may be controlled for the first of them while the last are under way.
+                let again = if tiles > 1 { number("controls") } else { 0 };
+                assert!(
+                    (all..=all + again).contains(&asked),
+                    "{more:?}: {asked}, {operator}, {}",
+                    scan["lists"]
+                );
+                continue;
+            }
+            // A limit counts packets: where a busy machine has one sent again, it is the last target that finds no room.
+            let packets = scan["run"]["queries"][id.as_str().expect("text")]
+                .as_u64()
+                .expect("a number");
+            let planned = number("today");
+            assert!(
+                (planned - 3..=planned).contains(&packets),
+                "{more:?}: {packets}, {operator}"
+            );
+        }
+        if tiles == 1 {
+            assert_eq!(plan["queries_least"], scan["run"]["asked"], "{more:?}");
+        }
+        assert!(plan["queries_most"].as_u64() >= plan["queries"].as_u64());
+    }
+}
+
+/// What an earlier run has used of a daily limit is known to the plan of the next, and that run asks what is left.
+#[test]
+fn what_was_asked_today_is_off_the_budget() {
+    let world = World::new();
+    let db = world.folder.path().join("runs.db");
+    let more = ["--db", db.to_str().expect("a path"), "198.48.0.0/23", "--rate", "0"];
+    let limited = |plan: &Value, key: &str| {
+        let operators = plan["operators"].as_array().expect("operators");
+        let limited = operators.iter().find(|operator| operator["id"] == "limited");
+        limited.expect("it is in the plan")[key].as_u64().expect("a number")
+    };
+    let before = world.call("plan", &more);
+    assert_eq!((limited(&before, "spent"), before["days"].as_u64()), (0, Some(1)));
+    let asked = world.call("scan", &more)["run"]["queries"]["limited"]
+        .as_u64()
+        .expect("a number");
+    let after = world.call("plan", &more);
+    assert_eq!(limited(&after, "spent"), asked);
+    assert_eq!(limited(&after, "days"), 2);
+    let again = world.call("scan", &more)["run"]["queries"]["limited"]
+        .as_u64()
+        .expect("a number");
+    assert!(
+        (limited(&after, "today") - 3..=limited(&after, "today")).contains(&again),
+        "{again}"
+    );
+    assert_eq!(
+        limited(
+            &world.call("plan", &[&more[..], &["--db", "none"]].concat()[2..]),
+            "spent"
+        ),
+        0
+    );
+}
+
+/// Related names are told as a bound, with the reason.
+#[test]
+fn what_stages_may_find_is_told_as_a_bound() {
+    let plan = json(&[
+        "plan",
+        "-f",
+        "json",
+        "--lab",
+        "--lists",
+        "operator:lab",
+        "203.0.113.0/24",
+        "example.net",
+    ]);
+    let number = |value: &Value| value.as_u64().expect("a number");
+    assert_eq!(plan["related"]["names_most"], 256 + 3);
+    assert!(number(&plan["related"]["queries_most"]) > 256 && plan["related"]["why"].is_string());
+    assert!(number(&plan["lookups_most"]) > number(&plan["lookups"]));
+    let scan = json(&[
+        "scan",
+        "-q",
+        "-f",
+        "json",
+        "--lab",
+        "--lists",
+        "operator:lab",
+        "203.0.113.0/24",
+        "example.net",
+    ]);
+    let most = number(&plan["queries_most"]) + number(&plan["lookups_most"]) + number(&plan["related"]["queries_most"]);
+    assert!((number(&plan["queries_least"])..=most).contains(&number(&scan["run"]["asked"])));
 }

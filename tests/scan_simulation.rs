@@ -267,3 +267,65 @@ fn a_slash_16_on_three_hundred_lists() {
     assert_eq!(report.unknown_for_nothing, []);
     tell("a /16", &report);
 }
+
+/// What `plan` says beforehand, the round trips being known: the run takes as long, within a fifth, whatever sets its time, and
+/// asks as much. Some of the time goes where nobody can know beforehand, which is bounded: a round trip varies by a fifth.
+#[test]
+fn a_run_takes_as_long_as_its_plan_says() {
+    let settings: [(&str, Setup); 5] = [
+        (
+            "operators' rates",
+            Setup {
+                operator_qps: Some(40.0),
+                ..Setup::calm(12, &["203.0.112.0/23"])
+            },
+        ),
+        (
+            "the rate over all",
+            Setup {
+                rate_qps: Some(300.0),
+                ..Setup::calm(12, &["203.0.112.0/23"])
+            },
+        ),
+        (
+            "both",
+            Setup {
+                rate_qps: Some(200.0),
+                operator_qps: Some(80.0),
+                ..Setup::calm(9, &["203.0.112.0/23"])
+            },
+        ),
+        ("servers", Setup::calm(6, &["198.18.0.0/18"])),
+        (
+            "resolvers",
+            Setup {
+                through_resolvers: 6,
+                resolvers: 1,
+                ..Setup::calm(6, &["198.18.0.0/19"])
+            },
+        ),
+    ];
+    for (name, setup) in settings {
+        let setup = Setup { loss: 0.0, ..setup };
+        each_seed(seeds(3), |seed| {
+            let report = run(&setup, seed);
+            let elapsed = report.elapsed.as_secs_f64();
+            let (queries, seconds) = report.planned;
+            let ratio = seconds / elapsed;
+            tell(
+                &format!("{name}, seed {seed}: planned {seconds:.2} s, {ratio:.2} of what it took"),
+                &report,
+            );
+            assert!(
+                (0.8..1.2).contains(&ratio),
+                "{name}, seed {seed}: {seconds} s planned, {elapsed} s"
+            );
+            let share = queries as f64 / (report.run.asked - report.listed) as f64;
+            assert!(
+                (0.98..1.02).contains(&share),
+                "{name}, seed {seed}: {queries} planned, {} asked",
+                report.run.asked
+            );
+        });
+    }
+}

@@ -291,6 +291,8 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) stages: StageOptions,
     #[command(flatten)]
+    pub(crate) ask: AskOptions,
+    #[command(flatten)]
     pub(crate) pace: PaceOptions,
     #[command(flatten)]
     pub(crate) db: DbOptions,

@@ -13,7 +13,7 @@ use reputon::scan::ScanOptions;
 use reputon::targets::{Ip6Unit, ReadOptions, TargetSet};
 
 use super::args::ScanArgs;
-use super::options::{LabOptions, ListOptions, SavingOptions, TargetOptions};
+use super::options::{LabOptions, ListOptions, PaceOptions, PathOptions, SavingOptions, TargetOptions};
 use super::{build, zone_data};
 
 /// The lists of a run.
@@ -155,15 +155,20 @@ pub(crate) fn start_lab(options: &LabOptions, plan: &Plan<'_>) -> anyhow::Result
     Ok(Some(lab.context("the embedded world cannot start")?))
 }
 
-/// How to scan, by what was typed. A lab that was started is the only server.
-pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result<ScanOptions> {
-    // A rehearsal leaves servers aside, and with them what needs them.
-    if args.pace.prune && lab.is_none() && !args.path.direct && args.path.route.is_empty() {
+/// Pruning needs servers that can be believed. A rehearsal leaves servers aside, and with them what needs them.
+pub(crate) fn check_pruning((pace, path): (&PaceOptions, &PathOptions), rehearsal: bool) -> anyhow::Result<()> {
+    if pace.prune && !rehearsal && !path.direct && path.route.is_empty() {
         bail!(
             "--prune believes the lists' own servers only, and all questions would go through a resolver: add --direct, or \
              --route ZONE=ADDR:PORT, or leave --prune out"
         );
     }
+    Ok(())
+}
+
+/// How to scan, by what was typed. A lab that was started is the only server.
+pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result<ScanOptions> {
+    check_pruning((&args.pace, &args.path), lab.is_some())?;
     Ok(ScanOptions {
         resolvers: match lab {
             Some(lab) => vec![lab.addr()],

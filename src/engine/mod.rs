@@ -45,4 +45,4 @@ pub use counters::{Counters, RouteCounters};
 pub use guard::PortWish;
 pub use path::{Pace, RouteOptions};
 pub use upstream::UpstreamOptions;
-pub use window::WINDOW_MAX;
+pub use window::{WINDOW_MAX, forecast};

@@ -197,9 +197,53 @@ impl Window {
     }
 }
 
+/// How long a path takes to bring so many replies where nothing is lost and nothing but its window holds it back: the
+/// window itself, driven a round trip at a time. `careful` as in [`UpstreamOptions`](super::UpstreamOptions).
+pub fn forecast(replies: u64, rtt: Span, window_max: u32, careful: bool) -> Span {
+    let mut window = match careful {
+        true => Window::careful(window_max),
+        false => Window::new(window_max),
+    };
+    let (mut left, mut took) = (replies, Span::ZERO);
+    while left > 0 {
+        if window.unproven == 0 && window.size >= window.max {
+            let trips = left as f64 / f64::from(window.max);
+            return took + Span::from_secs_f64(rtt.as_secs_f64() * trips);
+        }
+        while window.has_room() {
+            window.sent();
+        }
+        let flight = u64::from(window.in_flight()).min(left);
+        for _ in 0..flight {
+            window.answered(rtt);
+            if window.has_room() {
+                window.sent(); // the next goes out with each reply
+            }
+        }
+        left -= flight;
+        took = took + rtt;
+    }
+    took
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_forecast_is_a_window_that_grows_and_then_stays() {
+        let seconds =
+            |replies, millis, careful| forecast(replies, Span::from_millis(millis), 128, careful).as_secs_f64();
+        assert_eq!(seconds(0, 100, false), 0.0);
+        assert_eq!(seconds(1, 100, false), 0.1);
+        // 12, 24, 48, 96 and 128 from then on.
+        let grown = seconds(100_000, 100, false) - 100_000.0 / 1_280.0;
+        assert!((0.1..0.4).contains(&grown), "{grown}");
+        // Some 400 a second until a thousand have come.
+        let proven = seconds(100_000, 100, true) - (100_000.0 - 1_000.0) / 1_280.0;
+        assert!((2.0..4.0).contains(&proven), "{proven}");
+        assert!(forecast(u64::from(u32::MAX), Span::from_millis(1), 128, true) > Span::from_secs(33_000));
+    }
 
     /// Runs rounds in which the server answers what fits its buffer and drops the rest; returns sizes over time.
     fn run(max: u32, buffer: u32, rounds: usize, random_loss_every: u32) -> (u32, f64) {

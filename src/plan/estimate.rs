@@ -1,43 +1,47 @@
 //! What a plan costs whom, before anything is sent: queries by list and operator, days of budget, and the time it takes.
 //!
-//! What cannot be known beforehand is assumed, and on the careful side: the share of listings (each has its text asked for),
-//! round trips, no retries, nothing pruned (what that may save is said apart). A run that is bound by rates takes the time
-//! that is said here.
+//! ```text
+//! rows (list × kind) ─▶ loads (operators: probes, controls, pairs, texts) ─▶ today's share of them ─▶ course ─▶ time
+//! ```
+//!
+//! What is asked about targets, to examine lists and to control them is counted; in a world in which nothing is listed or
+//! fails, a run asks just that. What cannot be known beforehand is assumed, or told as a bound:
+//!
+//! * listings, each of which has its text asked for: a share of them is assumed, all of them are the most;
+//! * what stages look up and the related names that they find depend on answers: a usual number and a bound;
+//! * round trips, where no earlier run has measured them: see [`ways`](super::ways). They matter where no rate is reached;
+//! * loss, lists that fail, and pruning: none (what pruning saves at best is said apart).
 
-use std::collections::{BTreeMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use rand::Rng;
 
 use crate::dnsxl::{ListIndex, NameForm, OperatorIndex, Reason, positive, probes};
-use crate::targets::{Kind, Target, special_use};
+use crate::stages::{Expected, RELATED_MAX, StageOptions, Stages, expected, related_kinds};
+use crate::targets::Kind;
 
-use super::pruning::{FULL_ONE_IN, QUESTIONS, SAMPLE, WORTH};
-
-use super::plan::{Plan, Treatment};
-
-/// Targets that are looked at one by one, for what is special use and what shares a question. Of more, all are counted as
-/// if each was asked.
-const SURVEYED_MAX: u64 = 1 << 24;
+use super::habits::{
+    BUDGET_FOR_CONTROLS, CHECK_NAMES, CONTROL_ANSWERS, CONTROL_SPAN, NAMES_MAX, PROBE_TRIES_MORE, RELATED_PER_RUN_MAX,
+    TILES_MAX,
+};
+use super::plan::{Column, Plan, Treatment};
+use super::survey::Survey;
+use super::timing::{Stream, Timing, Work};
+use super::ways::{Way, Ways};
 
 /// The share of pairs that are taken to be listed: a block with a bad name has more, most have less.
 const LISTED_SHARE: f64 = 0.02;
 
-/// Answers between two controls, seconds between them, and queries of one.
-const CONTROL_ANSWERS: u64 = 2_048;
-const CONTROL_SECONDS: f64 = 30.0;
-const CONTROL_QUERIES: u64 = 2;
+/// Operators that are told of as those without which the run would be shorter.
+const WITHOUT_MAX: usize = 3;
 
-/// Seconds for the resolver's check, the examination before and the last control behind, at common round trips.
-const AROUND_SECONDS: f64 = 0.5;
+/// What is less than this share of the time is no saving.
+const SAVING: f64 = 0.05;
 
-/// Queries a second that one resolver or server bears where nobody sets a rate: a window of 512 at 50 ms.
-const UNPACED_QPS: f64 = 10_240.0;
-
-/// Servers of a list that prove themselves before pruning, as is assumed.
-const SERVERS: u64 = 2;
-
-/// What bounds the pace.
-#[derive(Debug, Clone, Copy)]
+/// What bounds the pace, and what is asked beside the lists.
+#[derive(Debug, Clone, Default)]
 pub struct Paces {
     /// Queries a second over all lists; none: no limit.
     pub rate_qps: Option<f64>,
@@ -45,8 +49,18 @@ pub struct Paces {
     pub ignore_budgets: bool,
     /// Whether lists are believed without a health check.
     pub skip_health: bool,
-    /// Questions of the stages that are expected: they draw on the rate over all lists.
-    pub lookups: u64,
+    /// Whether parents are asked about first, where that is possible.
+    pub prune: bool,
+    /// How many more tries a query has after the first: budgets bear them all.
+    pub retries: u8,
+    /// Where questions go.
+    pub ways: Ways,
+    /// What operators have been asked today already.
+    pub spent: BTreeMap<OperatorIndex, u64>,
+    /// What is looked at beside the lists, and how.
+    pub stages: Stages,
+    /// How.
+    pub stage_options: StageOptions,
 }
 
 /// How one list learns of one kind of target, and what that takes.
@@ -57,7 +71,7 @@ pub struct Row {
     /// The kind of target.
     pub kind: Kind,
     /// How.
-    pub way: Way,
+    pub way: LearntBy,
     /// Targets that it learns of so.
     pub pairs: u64,
     /// Of these: learnt from another address of their unit.
@@ -68,7 +82,7 @@ pub struct Row {
 
 /// How a list learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum LearntBy {
     /// By asking.
     Asked,
     /// From the answers of this list.
@@ -84,20 +98,28 @@ pub enum Way {
 pub struct Load {
     /// Whom.
     pub operator: OperatorIndex,
+    /// Lists, counted once for each kind of target: each is examined and controlled.
+    pub lanes: u64,
     /// Queries that examine its lists.
     pub probes: u64,
     /// Queries that confirm what they said.
     pub controls: u64,
+    /// Of these: of the last controls, which are sent even if the day's limit is reached.
+    pub closing: u64,
     /// Queries about targets.
     pub pairs: u64,
     /// Expected questions for the text of a listing.
     pub texts: u64,
+    /// Questions for texts if everything was listed.
+    pub texts_most: u64,
     /// Queries a second at most, if there is a limit that holds.
     pub rate_qps: Option<f64>,
     /// Queries a day at most, if there is a limit that holds.
     pub per_day: Option<u64>,
     /// What of today's limit has been used up by earlier runs.
     pub spent: u64,
+    /// Queries of this run, today: all, or as many as the day's limit lets pass.
+    pub today: u64,
 }
 
 /// What decides how long a run takes.
@@ -107,7 +129,7 @@ pub enum Bound {
     Operator(OperatorIndex),
     /// The rate over all lists.
     Rate,
-    /// How fast servers answer: nobody sets a rate.
+    /// How fast servers answer: no rate is reached.
     Servers,
     /// Nothing is asked.
     Nothing,
@@ -122,16 +144,39 @@ pub struct Estimate {
     pub loads: Vec<Load>,
     /// Targets in special-use space: nobody is asked about them.
     pub special_use: u64,
-    /// Seconds of a run that no daily limit cuts short.
+    /// Questions of the stages.
+    pub lookups: Expected,
+    /// Related names that may be found, at most, and the queries that lists are asked about them then.
+    pub related: Related,
+    /// Questions that show whether the resolvers lie.
+    pub checks: u64,
+    /// Seconds of a run today.
     pub seconds: f64,
+    /// The same with pruning at its best; none without pruning.
+    pub seconds_least: Option<f64>,
     /// What decides that.
     pub bound: Bound,
+    /// The operators that bind the run, one after the other, and the seconds that it takes without them so far.
+    pub without: Vec<(OperatorIndex, f64)>,
     /// Days that it takes, for the operator whose daily limit is reached first; 1 if none is.
     pub days: u64,
     /// Queries that would be asked without folding, sharing and data at hand.
     pub unsaved: u64,
     /// What pruning may save at most: no parent has anything below it, and every server proves itself.
     pub prunable: u64,
+    /// Lists that are asked and of which an earlier run measured the round trip, and all that are asked.
+    pub measured: (usize, usize),
+}
+
+/// What related names may add. They depend on answers, so that only their bounds are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Related {
+    /// Names.
+    pub names_most: u64,
+    /// Lists that each is asked of at most.
+    pub lists: u64,
+    /// Queries, with the examination of lists that nothing else is asked of, and a control for each listing.
+    pub queries_most: u64,
 }
 
 impl Load {
@@ -142,190 +187,197 @@ impl Load {
 
     /// Days that its daily limit makes of it, today with what is left of it.
     pub fn days(&self) -> u64 {
-        self.per_day.map_or(1, |limit| {
-            let today = limit.saturating_sub(self.spent);
-            1 + self.queries().saturating_sub(today).div_ceil(limit.max(1))
-        })
+        let limit = self.per_day.unwrap_or(u64::MAX);
+        1 + (self.queries() - self.today).div_ceil(limit.max(1))
     }
 
-    /// Seconds that its rate makes of it.
+    /// Seconds that its rate makes of today's queries.
     pub fn seconds(&self) -> Option<f64> {
-        self.rate_qps.map(|rate| self.queries() as f64 / rate)
+        self.rate_qps.map(|rate| self.today as f64 / rate)
+    }
+
+    /// How many of the queries are asked today. A run keeps back what its controls may take, and stops asking when one more
+    /// target might exceed the rest, if every try of it was lost.
+    fn today(&self, retries: u8) -> u64 {
+        let Some(limit) = self.per_day else {
+            return self.queries();
+        };
+        let tries = 1 + u64::from(retries);
+        let left = limit.saturating_sub(self.spent);
+        let kept = BUDGET_FOR_CONTROLS * self.lanes;
+        if left < kept || left < (tries + PROBE_TRIES_MORE) * self.probes {
+            return 0; // it cannot even be examined
+        }
+        let before_closing = left.saturating_sub(kept + tries * NAMES_MAX as u64 - 1);
+        let (asked, closing) = (self.queries() - self.closing, self.closing);
+        asked.min(before_closing.max(self.probes)) + closing
     }
 }
 
 impl Estimate {
-    /// All queries.
+    /// All queries, texts as expected; on later days what goes beyond today's budgets.
     pub fn queries(&self) -> u64 {
         self.loads.iter().map(Load::queries).sum()
     }
 
-    /// Takes into account what operators have been asked today already.
-    pub fn remember(&mut self, spent: impl Fn(OperatorIndex) -> u64) {
-        for load in &mut self.loads {
-            load.spent = spent(load.operator);
-        }
-        self.days = self.loads.iter().map(Load::days).max().unwrap_or(1);
+    /// As many as there are if nothing is listed, and pruning is at its best.
+    pub fn queries_least(&self) -> u64 {
+        let texts: u64 = self.loads.iter().map(|load| load.texts).sum();
+        self.queries() - texts - self.prunable
+    }
+
+    /// As many as there are if everything is listed: what is lost, fails or is found to be related comes on top.
+    pub fn queries_most(&self) -> u64 {
+        let more = self.loads.iter().map(|load| load.texts_most - load.texts);
+        self.queries() + more.sum::<u64>()
+    }
+
+    /// Queries of today.
+    pub fn today(&self) -> u64 {
+        self.loads.iter().map(|load| load.today).sum()
     }
 }
 
-/// Targets, counted as questions see them.
-#[derive(Debug, Default)]
-struct Survey {
-    special: [u64; Kind::ALL.len()],
-    /// IPv4 addresses in blocks whose parents are worth a question, and those blocks.
-    in_blocks: u64,
-    blocks: u64,
-    /// Addresses that are asked for their unit, by its prefix length: the first, where the tile before ended in another.
-    firsts: BTreeMap<u8, u64>,
-    /// Domains that have two names for lists that want both.
-    two_names: u64,
+/// One list for one kind of target, as far as controls are concerned.
+struct Lane {
+    /// Its list's stream, and its operator's load.
+    stream: usize,
+    operator: OperatorIndex,
+    answers: u64,
+    /// Queries of one control.
+    control: u64,
 }
 
-impl Survey {
-    fn of(plan: &Plan<'_>) -> Survey {
-        let mut survey = Survey::default();
-        let units: HashSet<u8> = (0..plan.columns.len())
-            .filter_map(|column| plan.unit(column, Kind::Ip6))
-            .collect();
-        let both = plan.columns.iter().find_map(|column| {
-            let wants = plan.catalogue.list(column.list).name_form == NameForm::Both;
-            column.questions.as_ref().ok().filter(|_| wants)
-        });
-        if plan.targets.len() > SURVEYED_MAX {
-            survey.firsts = units
-                .iter()
-                .map(|&unit| (unit, plan.targets.count(Kind::Ip6)))
-                .collect();
-            return survey;
-        }
-        let mut last: BTreeMap<u8, u128> = BTreeMap::new();
-        for chunk in plan.targets.chunks() {
-            let mut seen: HashSet<(u8, u128)> = last.iter().map(|(&unit, &prefix)| (unit, prefix)).collect();
-            let mut blocks: BTreeMap<u32, u64> = BTreeMap::new();
-            for target in chunk.iter() {
-                if special_use(&target).is_some() {
-                    survey.special[target.kind() as usize] += 1;
-                    continue;
-                }
-                match (&target, both) {
-                    (Target::Ip4(address), _) => *blocks.entry(address.to_bits() >> 8).or_insert(0) += 1,
-                    (Target::Ip6(address), _) => {
-                        for &unit in &units {
-                            let prefix = address.to_bits().checked_shr(128 - u32::from(unit)).unwrap_or(0);
-                            *survey.firsts.entry(unit).or_insert(0) += u64::from(seen.insert((unit, prefix)));
-                            last.insert(unit, prefix);
-                        }
-                    }
-                    (Target::Domain(_), Some(questions)) => {
-                        let names = questions.names(&target);
-                        survey.two_names += u64::from(names.is_ok_and(|names| names.count() == 2));
-                    }
-                    _ => {}
-                }
-            }
-            for count in blocks.into_values().filter(|&count| count >= WORTH as u64) {
-                survey.in_blocks += count;
-                survey.blocks += 1;
-            }
-        }
-        survey
-    }
-
-    /// Queries about IPv4 addresses that one list need not be asked, at best.
-    fn prunable(&self) -> u64 {
-        if self.blocks == 0 {
-            return 0;
-        }
-        let whole = self.in_blocks / self.blocks;
-        let full = whole * (1 + self.blocks / u64::from(FULL_ONE_IN));
-        let sampled = self.blocks * (1 + SAMPLE as u64);
-        self.in_blocks
-            .saturating_sub(full + sampled + SERVERS * QUESTIONS as u64)
-    }
+/// What is counted while rows are made.
+#[derive(Default)]
+struct Counting {
+    rows: Vec<Row>,
+    loads: BTreeMap<OperatorIndex, Load>,
+    streams: Vec<Stream>,
+    lanes: Vec<Lane>,
+    unsaved: u64,
 }
 
 impl Plan<'_> {
     /// What the plan costs at these paces. `rng` draws the names of probes, which are only counted.
-    pub fn estimate(&self, paces: Paces, rng: &mut dyn Rng) -> Estimate {
+    pub fn estimate(&self, paces: &Paces, rng: &mut dyn Rng) -> Estimate {
         let survey = Survey::of(self);
-        let mut rows = Vec::new();
-        let mut loads: BTreeMap<OperatorIndex, Load> = BTreeMap::new();
-        let (mut unsaved, mut prunable) = (0, 0);
-        for column in 0..self.columns.len() {
-            for kind in self.kinds() {
-                let row = self.row(column, kind, &survey);
-                let facts = self.catalogue.list(row.list);
-                let twice = u64::from(kind == Kind::Domain && facts.name_form == NameForm::Both);
-                if !matches!(row.way, Way::NotAsked(_)) {
-                    unsaved += row.pairs + twice * survey.two_names;
-                }
-                if row.way == Way::Asked && kind == Kind::Ip4 && positive(facts, kind).is_some() {
-                    prunable += survey.prunable();
-                }
-                if row.way == Way::Asked && row.queries > 0 {
-                    let terms = &self.catalogue.operator(facts.operator).terms;
-                    let load = loads.entry(facts.operator).or_insert(Load {
-                        operator: facts.operator,
-                        probes: 0,
-                        controls: 0,
-                        pairs: 0,
-                        texts: 0,
-                        rate_qps: terms.max_qps.filter(|_| !paces.ignore_budgets),
-                        per_day: terms.max_queries_per_day.filter(|_| !paces.ignore_budgets),
-                        spent: 0,
-                    });
-                    load.pairs += row.queries;
-                    if facts.txt {
-                        load.texts += (row.queries as f64 * LISTED_SHARE).ceil() as u64;
-                    }
-                    if !paces.skip_health {
-                        load.probes += probes(facts, kind, rng).len() as u64;
-                        load.controls += CONTROL_QUERIES * (1 + row.queries / CONTROL_ANSWERS);
-                    }
-                }
-                rows.push(row);
-            }
-        }
-        let mut loads: Vec<Load> = loads.into_values().collect();
-        let (mut seconds, bound) = bound(&loads, paces);
-        if !paces.skip_health {
-            // Lists that are asked slowly are controlled by time.
-            for load in &mut loads {
-                let lanes = rows.iter().filter(|row| {
-                    row.way == Way::Asked && row.queries > 0 && self.catalogue.list(row.list).operator == load.operator
-                });
-                let by_time = lanes.count() as u64 * CONTROL_QUERIES * (seconds / CONTROL_SECONDS) as u64;
-                load.controls = load.controls.max(by_time);
-            }
-            seconds = self::bound(&loads, paces).0;
-        }
-        let asks = !loads.is_empty() || paces.lookups > 0;
-        Estimate {
-            special_use: survey.special.iter().sum(),
-            seconds: seconds + if asks { AROUND_SECONDS } else { 0.0 },
-            bound,
-            days: loads.iter().map(Load::days).max().unwrap_or(1),
+        let lookups = self.lookups(paces, &survey);
+        let Counting {
             rows,
             loads,
+            mut streams,
+            lanes,
+            unsaved,
+        } = self.count(paces, &survey, rng);
+        let mut loads: Vec<Load> = loads.into_values().collect();
+        loads.iter_mut().for_each(|load| load.today = load.today(paces.retries));
+        let work = |streams: &[Stream], loads: &[Load], pruned: bool, left_out: &BTreeSet<OperatorIndex>| {
+            let work = Work {
+                streams,
+                loads,
+                paces,
+                lookups: lookups.usual,
+                pruned,
+            };
+            work.timing(left_out)
+        };
+        let all = BTreeSet::new();
+        // Lists that are asked slowly are controlled by time; these controls take time themselves, but little.
+        let first = work(&streams, &loads, false, &all);
+        for lane in &lanes {
+            let more = lane.control * self.controls_by_time(lane, &first);
+            let load = loads.iter_mut().find(|load| load.operator == lane.operator);
+            load.expect("each lane's operator has a load").controls += more;
+            streams[lane.stream].queries += more;
+        }
+        loads.iter_mut().for_each(|load| load.today = load.today(paces.retries));
+        let timing = work(&streams, &loads, false, &all);
+        let prunable: u64 = streams.iter().map(|stream| stream.prunable).sum();
+        Estimate {
+            special_use: survey.special.iter().sum(),
+            related: self.related(paces, &survey, rng),
+            checks: if paces.skip_health {
+                0
+            } else {
+                (CHECK_NAMES * paces.ways.resolvers.len()) as u64
+            },
+            seconds: timing.seconds,
+            seconds_least: (prunable > 0).then(|| work(&streams, &loads, true, &all).seconds),
+            bound: timing.bound,
+            without: without(&timing, |left_out| work(&streams, &loads, false, left_out)),
+            days: loads.iter().map(Load::days).max().unwrap_or(1),
+            measured: (
+                streams.iter().filter(|stream| stream.way.is_measured).count(),
+                streams.len(),
+            ),
+            rows,
+            loads,
+            lookups,
             unsaved,
             prunable,
         }
     }
 
+    fn count(&self, paces: &Paces, survey: &Survey, rng: &mut dyn Rng) -> Counting {
+        let mut counting = Counting::default();
+        for column in 0..self.columns.len() {
+            let mut stream = None;
+            for kind in self.kinds() {
+                let row = self.row(column, kind, survey);
+                let facts = self.catalogue.list(row.list);
+                let twice = u64::from(kind == Kind::Domain && facts.name_form == NameForm::Both);
+                if !matches!(row.way, LearntBy::NotAsked(_)) {
+                    counting.unsaved += row.pairs + twice * survey.two_names;
+                }
+                if row.way == LearntBy::Asked && row.queries > 0 {
+                    let stream = stream.get_or_insert_with(|| self.stream(column, paces));
+                    let load = counting.loads.entry(facts.operator);
+                    let load = load.or_insert_with(|| self.load(facts.operator, paces));
+                    let before = load.queries();
+                    load.lanes += 1;
+                    load.pairs += row.queries;
+                    if facts.txt {
+                        load.texts += (row.queries as f64 * LISTED_SHARE).ceil() as u64;
+                        load.texts_most += row.queries;
+                    }
+                    if !paces.skip_health {
+                        let lane = Lane {
+                            stream: counting.streams.len(),
+                            operator: facts.operator,
+                            answers: row.pairs - row.shared,
+                            control: self.control(column, kind, (&stream.way, row.queries)),
+                        };
+                        load.probes += probes(facts, kind, rng).len() as u64;
+                        load.controls += lane.control * lane.answers.div_ceil(u64::from(CONTROL_ANSWERS));
+                        load.closing += lane.control;
+                        counting.lanes.push(lane);
+                    }
+                    stream.queries += load.queries() - before;
+                    if paces.prune && kind == Kind::Ip4 && self.is_prunable(column, &stream.way) {
+                        stream.prunable += survey.prunable(stream.way.count);
+                    }
+                }
+                counting.rows.push(row);
+            }
+            counting.streams.extend(stream);
+        }
+        counting
+    }
+
     fn row(&self, column: usize, kind: Kind, survey: &Survey) -> Row {
         let list = self.columns[column].list;
-        let targets = self.targets.count(kind) - survey.special[kind as usize];
+        let targets = self.asked_about(kind, survey);
         let twice = kind == Kind::Domain && self.catalogue.list(list).name_form == NameForm::Both;
         let (way, shared, queries) = match self.treatment(column, kind) {
-            Treatment::NotAsked(reason) => (Way::NotAsked(reason), 0, 0),
-            Treatment::Local => (Way::Local, 0, 0),
-            Treatment::Fold(composite) => (Way::Folded(self.columns[composite].list), 0, 0),
+            Treatment::NotAsked(reason) => (LearntBy::NotAsked(reason), 0, 0),
+            Treatment::Local => (LearntBy::Local, 0, 0),
+            Treatment::Fold(composite) => (LearntBy::Folded(self.columns[composite].list), 0, 0),
             Treatment::Ask => {
                 let firsts = self.unit(column, kind).and_then(|unit| survey.firsts.get(&unit));
                 let shared = firsts.map_or(0, |firsts| targets - firsts);
                 let names = if twice { survey.two_names } else { 0 };
-                (Way::Asked, shared, targets - shared + names)
+                (LearntBy::Asked, shared, targets - shared + names)
             }
         };
         Row {
@@ -337,82 +389,157 @@ impl Plan<'_> {
             queries,
         }
     }
+
+    /// Targets of a kind outside special-use space.
+    fn asked_about(&self, kind: Kind, survey: &Survey) -> u64 {
+        self.targets.count(kind) - survey.special[kind as usize]
+    }
+
+    fn load(&self, operator: OperatorIndex, paces: &Paces) -> Load {
+        let terms = &self.catalogue.operator(operator).terms;
+        Load {
+            operator,
+            lanes: 0,
+            probes: 0,
+            controls: 0,
+            closing: 0,
+            pairs: 0,
+            texts: 0,
+            texts_most: 0,
+            rate_qps: terms.max_qps.filter(|_| !paces.ignore_budgets),
+            per_day: terms.max_queries_per_day.filter(|_| !paces.ignore_budgets),
+            spent: paces.spent.get(&operator).copied().unwrap_or(0),
+            today: 0,
+        }
+    }
+
+    fn stream(&self, column: usize, paces: &Paces) -> Stream {
+        let list = self.columns[column].list;
+        Stream {
+            operator: self.catalogue.list(list).operator,
+            queries: 0,
+            prunable: 0,
+            way: self.way(column, &paces.ways),
+        }
+    }
+
+    fn way(&self, column: usize, ways: &Ways) -> Way {
+        let questions = self.columns[column].questions.as_ref();
+        ways.of(
+            self.columns[column].list,
+            questions.expect("a list that is asked has questions").zone(),
+        )
+    }
+
+    /// Queries of one control: the test entry and a canary, by each way that has answered.
+    fn control(&self, column: usize, kind: Kind, (way, queries): (&Way, u64)) -> u64 {
+        let entry = positive(self.catalogue.list(self.columns[column].list), kind);
+        (1 + u64::from(entry.is_some())) * way.count.min(queries)
+    }
+
+    /// Controls that a lane has beyond those that its answers call for, because of the time it takes.
+    fn controls_by_time(&self, lane: &Lane, timing: &Timing) -> u64 {
+        // Where the window of open tiles is full, a list that is ahead waits, and goes on as others do.
+        let waits = self.targets.chunk_count() > TILES_MAX as u64;
+        let seconds = if waits {
+            timing.seconds
+        } else {
+            timing.ends[lane.stream]
+        };
+        let by_time = 1 + (seconds / CONTROL_SPAN.as_secs_f64()) as u64;
+        by_time.saturating_sub(lane.answers.div_ceil(u64::from(CONTROL_ANSWERS)))
+    }
+
+    /// Whether a list may be asked about the parents of IPv4 addresses.
+    fn is_prunable(&self, column: usize, way: &Way) -> bool {
+        let Column { list, questions, .. } = &self.columns[column];
+        let names = questions.as_ref().ok();
+        let parent = names.and_then(|questions| questions.parent_v4(Ipv4Addr::UNSPECIFIED, 3));
+        way.own && parent.is_some() && positive(self.catalogue.list(*list), Kind::Ip4).is_some()
+    }
+
+    fn lookups(&self, paces: &Paces, survey: &Survey) -> Expected {
+        let mut all = Expected::default();
+        for kind in self.kinds() {
+            let count = self.asked_about(kind, survey);
+            let of_kind = expected(paces.stages, &paces.stage_options, kind, count);
+            all.usual += of_kind.usual;
+            all.most += of_kind.most;
+        }
+        all
+    }
+
+    /// What the names that targets may be related to add at most.
+    fn related(&self, paces: &Paces, survey: &Survey, rng: &mut dyn Rng) -> Related {
+        let kinds: Vec<Kind> = self
+            .kinds()
+            .filter(|&kind| self.asked_about(kind, survey) > 0)
+            .collect();
+        let mut related = Related::default();
+        let mut each = [(0, 0); Kind::ALL.len()];
+        let mut examined = 0;
+        for kind in related_kinds(paces.stages, &paces.stage_options, &kinds) {
+            // An address has one domain, a domain some addresses of either family.
+            let names = match kind {
+                Kind::Domain => self.asked_about(Kind::Ip4, survey) + self.asked_about(Kind::Ip6, survey),
+                Kind::Ip4 | Kind::Ip6 => RELATED_MAX as u64 * self.asked_about(Kind::Domain, survey),
+            };
+            let asked = (0..self.columns.len()).filter(|&column| self.treatment(column, kind) == Treatment::Ask);
+            let (mut lists, mut queries) = (0, 0);
+            for column in asked {
+                let facts = self.catalogue.list(self.columns[column].list);
+                lists += 1;
+                queries += 1;
+                if !paces.skip_health {
+                    queries += self.control(column, kind, (&self.way(column, &paces.ways), u64::MAX));
+                    let more = if kinds.contains(&kind) {
+                        0
+                    } else {
+                        probes(facts, kind, rng).len() as u64
+                    };
+                    examined += more;
+                }
+            }
+            each[kind as usize] = (names, queries);
+            related.lists = related.lists.max(lists);
+        }
+        // The names of a run are few: they are taken to be of those kinds that cost most.
+        let [ip4, ip6, domain] = [Kind::Ip4, Kind::Ip6, Kind::Domain].map(|kind| each[kind as usize]);
+        let mut sorts = [(ip4.0.max(ip6.0), ip4.1.max(ip6.1)), domain];
+        sorts.sort_by_key(|(_, queries)| Reverse(*queries));
+        let mut left = RELATED_PER_RUN_MAX as u64;
+        for (names, queries) in sorts {
+            let names = names.min(left);
+            left -= names;
+            related.names_most += names;
+            related.queries_most += names * queries;
+        }
+        if related.queries_most > 0 {
+            related.queries_most += examined;
+        }
+        related
+    }
 }
 
-/// The seconds that rates make of the loads, and whose rate decides.
-fn bound(loads: &[Load], paces: Paces) -> (f64, Bound) {
-    let all = loads.iter().map(Load::queries).sum::<u64>() + paces.lookups;
-    let together = match paces.rate_qps {
-        Some(rate) => (all as f64 / rate, Bound::Rate),
-        None => (all as f64 / UNPACED_QPS, Bound::Servers),
-    };
-    let operators = loads
-        .iter()
-        .filter_map(|load| Some((load.seconds()?, Bound::Operator(load.operator))));
-    if all == 0 {
-        return (0.0, Bound::Nothing);
+/// The operators whose rates bind the run, one after the other, and how long it takes without them.
+fn without(all: &Timing, timing: impl Fn(&BTreeSet<OperatorIndex>) -> Timing) -> Vec<(OperatorIndex, f64)> {
+    let mut left_out = BTreeSet::new();
+    let mut found = Vec::new();
+    let (mut bound, mut seconds) = (all.bound, all.seconds);
+    while let Bound::Operator(operator) = bound
+        && found.len() < WITHOUT_MAX
+    {
+        left_out.insert(operator);
+        let rest = timing(&left_out);
+        if rest.seconds > seconds * (1.0 - SAVING) {
+            break;
+        }
+        found.push((operator, rest.seconds));
+        (bound, seconds) = (rest.bound, rest.seconds);
     }
-    operators.fold(together, |slowest, one| if one.0 > slowest.0 { one } else { slowest })
+    found
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::SeedableRng;
-    use rand::rngs::StdRng;
-
-    use super::super::plan::Keys;
-    use super::*;
-    use crate::dnsxl::Catalogue;
-    use crate::targets::{ReadOptions, TargetSet};
-
-    const FILE: &str = "[operator]\nid = \"op\"\nname = \"Op\"\n[operator.terms]\nuse = \"free\"\nmax_qps = 10\nmax_queries_per_day = 200\n\
-        [[list]]\nid = \"whole\"\nzone = \"all.example\"\nkinds = [\"ip4\", \"ip6\"]\nrole = \"block\"\ntier = \"A\"\ntxt = false\ncovers = [\"part\"]\n\
-        ip6_unit = 64\n[list.codes]\n\"127.0.0.2\" = { means = \"x\", sublist = \"part\" }\n\
-        [[list]]\nid = \"part\"\nzone = \"part.example\"\nkinds = [\"ip4\", \"ip6\"]\nrole = \"block\"\ntier = \"A\"\ntxt = false\nip6_unit = 64\n\
-        [list.codes]\n\"127.0.0.2\" = { means = \"x\" }\n\
-        [[list]]\nid = \"names\"\nzone = \"names.example\"\nkinds = [\"domain\"]\nrole = \"block\"\ntier = \"A\"\ntxt = false\nname_form = \"both\"\n\
-        [list.codes]\n\"127.0.0.2\" = { means = \"x\" }\n";
-
-    fn estimate(targets: &[&str], folds: bool) -> Estimate {
-        let catalogue = Catalogue::parse(&[("test.toml", FILE)]).expect("a good file");
-        let typed: Vec<String> = targets.iter().map(|&target| target.to_owned()).collect();
-        let targets = TargetSet::read(&typed, &mut std::io::empty(), ReadOptions::default()).expect("good targets");
-        let lists = catalogue.select(&["all".to_owned()]).expect("there are lists");
-        let plan = Plan::new(&catalogue, &targets, &lists, &Keys::new());
-        let plan = if folds { plan } else { plan.without_folding() };
-        let paces = Paces {
-            rate_qps: Some(1_000.0),
-            ignore_budgets: false,
-            skip_health: true,
-            lookups: 0,
-        };
-        plan.estimate(paces, &mut StdRng::seed_from_u64(1))
-    }
-
-    #[test]
-    fn what_is_folded_shared_or_special_is_not_asked() {
-        let found = estimate(&["192.0.2.0/25", "10.0.0.0/24", "2001:db8::/120"], true);
-        assert_eq!(found.special_use, 256);
-        assert_eq!(found.queries(), 128 + 1);
-        assert_eq!(found.unsaved, 2 * (128 + 256));
-        let ways: Vec<Way> = found.rows.iter().map(|row| row.way).collect();
-        let part = Way::Folded(ListIndex(0));
-        let none = Way::NotAsked(Reason::Unsupported);
-        assert_eq!(ways, [Way::Asked, Way::Asked, part, part, none, none]);
-        assert_eq!(estimate(&["192.0.2.0/25"], false).queries(), 256);
-    }
-
-    #[test]
-    fn the_slowest_rate_and_the_smallest_budget_decide() {
-        let found = estimate(&["192.0.2.0/24", "198.51.100.0/24"], true);
-        assert_eq!(found.bound, Bound::Operator(OperatorIndex(0)));
-        assert!(
-            (51.0..52.0).contains(&found.seconds),
-            "512 queries, 10 a second: {}",
-            found.seconds
-        );
-        assert_eq!(found.days, 3);
-        let names = estimate(&["mail.example.org", "example.net"], true);
-        assert_eq!(names.queries(), 3, "one of them has two names");
-    }
-}
+#[path = "estimate_tests.rs"]
+mod tests;

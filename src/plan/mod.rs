@@ -9,14 +9,20 @@
 //! grows with the targets.
 
 mod composites;
+mod course;
 mod estimate;
+pub(crate) mod habits;
 mod ledger;
 mod local;
 #[expect(clippy::module_inception, reason = "the file is named for the one thing it holds")]
 mod plan;
 pub(crate) mod pruning;
+mod survey;
+mod timing;
+pub(crate) mod ways;
 
-pub use estimate::{Bound, Estimate, Load, Paces, Row, Way};
+pub use estimate::{Bound, Estimate, LearntBy, Load, Paces, Related, Row};
 pub use ledger::{LEASE_SPAN, Ledger, RunLedger, chunk_of};
 pub use local::LocalList;
 pub use plan::{Column, Keys, Plan, Treatment};
+pub use ways::Ways;

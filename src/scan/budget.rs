@@ -5,15 +5,13 @@
 
 use crate::clock::{Instant, Span};
 use crate::dnsxl::Cause;
+use crate::plan::habits::{BUDGET_FOR_CONTROLS, NAMES_MAX, PROBE_TRIES_MORE};
 use crate::plan::{LEASE_SPAN, chunk_of};
 
 use super::lane::Standing;
 use super::network::Network;
 use super::ticket::LaneIndex;
-use super::worker::{NAMES_MAX, Worker};
-
-/// Queries of a day's budget that are kept back for a list's probes and controls.
-const BUDGET_FOR_CONTROLS: u64 = 20;
+use super::worker::Worker;
 
 /// How often a ledger that has no more to give is asked again: what is old enough runs out of the 24 hours.
 const BUDGET_AGAIN: Span = Span::from_secs(60);
@@ -118,8 +116,7 @@ impl<N: Network> Worker<'_, N> {
         let (packets, unsent) = self.spent(budget);
         let lanes = budget.lanes.iter().map(|lane| &self.lanes[usize::from(lane.0)]);
         let waiting: u64 = lanes.map(|lane| u64::from(lane.probes_out)).sum();
-        // Where the server fails or cuts its answers short, a probe may be asked once more, and once over TCP.
-        let tries = 3 + u64::from(self.options.retries);
+        let tries = 1 + u64::from(self.options.retries) + PROBE_TRIES_MORE;
         let kept = BUDGET_FOR_CONTROLS * budget.lanes.len() as u64;
         let needed = packets + unsent.saturating_sub(kept) + tries * (waiting + probes as u64);
         let budget = self.budgets.get_mut(&operator).expect("just found");

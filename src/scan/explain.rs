@@ -19,8 +19,9 @@ use crate::clock::{Instant, Span};
 use crate::dossier::{STAGES_CANCELLED, is_explained};
 use crate::engine::{Engine, RouteOptions};
 use crate::exchange::{LookupFuture, Outcome, Resolver, Upstream};
+use crate::plan::habits::EXPLAINING_MAX;
 use crate::stages::smtp::Greeter;
-use crate::stages::{Explained, Finding, Stage, StageOptions, Stages, explain, related};
+use crate::stages::{Explained, Finding, Stage, StageOptions, Stages, explain, related, related_kinds};
 use crate::targets::{Kind, Target, special_use};
 use crate::wire::{Name, Rtype};
 
@@ -28,9 +29,6 @@ use super::driver::Driver;
 use super::lookups::{Lookups, Ways};
 use super::tasks::Tasks;
 use super::window::{OpenTile, Window};
-
-/// Targets that are explained at the same time; each has a few questions out.
-const EXPLAINING_MAX: usize = 512;
 
 /// Tiles from the oldest on whose targets are explained: 4,096 targets of some 5 KB each.
 const TILES_AHEAD: u32 = 16;
@@ -222,15 +220,7 @@ impl Explainer {
 
     /// Kinds of names that targets of these kinds may be found to be related to.
     pub(super) fn related_kinds(&self, kinds: &[Kind]) -> Vec<Kind> {
-        let looked_at = |stages: &[Stage]| self.options.related && stages.iter().any(|stage| self.which.has(*stage));
-        let mut related = Vec::new();
-        if kinds.iter().any(|kind| *kind != Kind::Domain) && looked_at(&[Stage::Rdns, Stage::Mx]) {
-            related.push(Kind::Domain);
-        }
-        if kinds.contains(&Kind::Domain) && looked_at(&[Stage::Mx]) {
-            related.extend([Kind::Ip4, Kind::Ip6]);
-        }
-        related
+        related_kinds(self.which, &self.options, kinds)
     }
 
     /// The names that targets were found to be related to since the last call.

@@ -7,6 +7,7 @@ use crate::clock::Instant;
 use crate::dnsxl::{Cause, Observation};
 use crate::dossier::is_open;
 use crate::exchange::Ask;
+use crate::plan::habits::NAMES_MAX;
 use crate::wire::{Name, Rtype};
 
 use super::closing::{recall, restore};
@@ -17,7 +18,7 @@ use super::ticket::{LaneIndex, Purpose};
 use super::undo::with_unasked;
 use super::units::Step;
 use super::window::Half;
-use super::worker::{NAMES_MAX, Worker};
+use super::worker::Worker;
 
 impl<N: Network> Worker<'_, N> {
     /// Settles a pair by how its lane stands now, and with it the pairs that waited for its answer.

@@ -8,18 +8,13 @@ use crate::dnsxl::{
 };
 use crate::dossier::{Epoch, SecondChance, Voice};
 use crate::exchange::{Ask, End, Outcome, Unsent, Upstream};
+use crate::plan::habits::{CONTROL_ANSWERS, CONTROL_SPAN};
 use crate::wire::{Answer, Name, Rtype, decode};
 
 use super::lane::{Control, Lane, Question, SUSPENSIONS_MAX, Standing};
 use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
 use super::worker::Worker;
-
-/// Answers of a list between two controls, at most: a control is one query, or two.
-const CONTROL_ANSWERS: u32 = 2_048;
-
-/// Time between two controls of a list that answers, at most.
-const CONTROL_SPAN: Span = Span::from_secs(30);
 
 /// Failures in a row that call for a control at once.
 const FAILURES_TO_CONTROL: u32 = 16;

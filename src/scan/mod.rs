@@ -8,7 +8,7 @@
 //! tile complete ─▶ explained by the stages (futures over lookups ⇄ engine) ─▶ dossiers ─▶ Receiver
 //! ```
 //!
-//! Bounds: [`window::TILES_MAX`] tiles are open, the engine's slots bound what is in flight. What fails how: a list that fails
+//! Bounds: [`TILES_MAX`] tiles are open, the engine's slots bound what is in flight. What fails how: a list that fails
 //! its preflight is unknown for all targets; one that fails a control is suspended, tried again, and in the end given up; what
 //! it said since its last good control is asked again or unknown. A stop confirms what it can within [`worker::GRACE`].
 
@@ -37,6 +37,7 @@ mod units;
 mod window;
 mod worker;
 
+pub use crate::plan::habits::TILES_MAX;
 pub use examine::{Entry, ExamineReport, ExamineStep, Examined, Finding};
 pub use inquiry::{Inquired, Inquiry};
 pub use network::{Network, RealNetwork};
@@ -46,5 +47,4 @@ pub use run::{
     Trouble,
 };
 pub use tasks::Work;
-pub use window::TILES_MAX;
 pub use worker::GRACE;

@@ -23,6 +23,7 @@ use rand::RngExt;
 use crate::clock::Instant;
 use crate::dnsxl::{How, Observation, Subject, positive};
 use crate::exchange::{Ask, End, Outcome, Reply, Upstream};
+use crate::plan::habits::TILES_MAX;
 use crate::plan::pruning::{FULL_ONE_IN, QUESTIONS, SAMPLE, WORTH};
 use crate::targets::{Kind, Target};
 use crate::wire::{Name, Rcode, Rtype};
@@ -316,7 +317,7 @@ impl<N: Network> Worker<'_, N> {
         // What closed tiles were denied is of no more use.
         let first = self.window.first();
         let pruning = self.lanes[usize::from(index.0)].prune.as_mut().expect("as above");
-        if pruning.denied.len() > 4 * super::window::TILES_MAX {
+        if pruning.denied.len() > 4 * TILES_MAX {
             pruning.denied.retain(|(tile, _)| *tile >= first);
         }
     }

@@ -17,6 +17,7 @@ use crate::clock::Instant;
 use crate::dnsxl::{Catalogue, Cause, Heard, ListIndex, Listing, Observation, Role, Tier, removal};
 use crate::exchange::{Ask, End, Outcome};
 use crate::plan::Treatment;
+use crate::plan::habits::RELATED_PER_RUN_MAX as PER_RUN_MAX;
 use crate::stages::{Finding, Severity};
 use crate::targets::Target;
 use crate::wire::Rtype;
@@ -27,9 +28,6 @@ use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
 use super::worker::Worker;
-
-/// Related names that are asked about in one run.
-const PER_RUN_MAX: usize = 1_000;
 
 /// The stage's name in findings.
 const STAGE: &str = "lists";

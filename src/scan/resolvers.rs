@@ -9,6 +9,7 @@ use crate::clock::Instant;
 use crate::datagram::Port;
 use crate::engine::{Engine, RouteOptions, UpstreamOptions, WINDOW_MAX};
 use crate::exchange::{Ask, End, Outcome, Upstream};
+use crate::plan::habits::{CHECK_NAMES, RESOLVER_WINDOW_MAX};
 use crate::transport::is_near;
 use crate::wire::{Name, Rtype};
 
@@ -24,12 +25,6 @@ const OWN_SOCKETS_MAX: usize = 8;
 
 /// Source ports of each family that servers share.
 const PORTS_SHARED: usize = 16;
-
-/// Queries in flight to a resolver at most, if the user does not say: its cache and its own upstreams take them apart.
-const RESOLVER_WINDOW_MAX: u32 = 512;
-
-/// Names asked in a check.
-const CHECK_NAMES: usize = 2;
 
 /// What a server is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

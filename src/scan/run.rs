@@ -13,6 +13,7 @@ use crate::dnsxl::{Fault, How, ListIndex};
 use crate::dossier::{Dossier, Journal, NoJournal};
 use crate::engine::{Counters, Engine, EngineOptions, RouteOptions};
 use crate::exchange::{Route, Upstream};
+use crate::plan::ways::longest_match;
 use crate::plan::{Ledger, Plan, RunLedger, Treatment};
 use crate::stages::{StageOptions, Stages};
 use crate::targets::{Kind, special_use};
@@ -674,14 +675,4 @@ impl Scan<'_> {
             counters,
         }
     }
-}
-
-/// The servers of the longest zone that the name is in.
-fn longest_match(routes: &[(Name, Upstream)], name: &Name) -> Vec<Upstream> {
-    let fitting = routes.iter().filter(|(zone, _)| name.is_under(zone));
-    let longest = fitting.clone().map(|(zone, _)| zone.label_count()).max();
-    fitting
-        .filter(|(zone, _)| Some(zone.label_count()) == longest)
-        .map(|(_, upstream)| *upstream)
-        .collect()
 }

@@ -7,11 +7,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::dnsxl::{Cause, How, Observation, Reason};
 use crate::dossier::{Finding, StageRecords, Tile};
+use crate::plan::habits::TILES_MAX;
 use crate::plan::{Plan, Treatment};
 use crate::targets::{Chunk, Kind, Target, special_use};
-
-/// Tiles that are held at a time: with 150 lists, some 10 MB.
-pub const TILES_MAX: usize = 256;
 
 /// A tile with its targets.
 #[derive(Debug)]

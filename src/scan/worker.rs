@@ -36,9 +36,6 @@ pub const GRACE: Span = Span::from_millis(1_500);
 /// Time between two reports of progress.
 const PROGRESS_SPAN: Span = Span::from_millis(100);
 
-/// Names that a target is asked by at most.
-pub(super) const NAMES_MAX: usize = 2;
-
 /// Replies that are worth a turn of their own where a server is near.
 const GATHER_BELOW: usize = 24;
 

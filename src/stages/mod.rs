@@ -19,6 +19,7 @@ pub mod escape;
 mod finding;
 pub mod mx;
 pub mod policies;
+mod questions;
 pub mod rdns;
 mod related;
 mod run;
@@ -30,5 +31,6 @@ mod testing;
 
 pub use domain::{registrable, registrable_registry};
 pub use finding::{Finding, Severity};
-pub use related::{RELATED_MAX, related};
+pub use questions::{Expected, expected};
+pub use related::{RELATED_MAX, related, related_kinds};
 pub use run::{Explained, Stage, StageOptions, Stages, UnknownStage, explain};

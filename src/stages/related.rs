@@ -7,11 +7,24 @@ use serde_json::Value;
 
 use super::mx;
 use super::rdns;
-use super::run::Explained;
-use crate::targets::{Domain, Target, special_use};
+use super::run::{Explained, Stage, StageOptions, Stages};
+use crate::targets::{Domain, Kind, Target, special_use};
 
 /// Related names of one target at most.
 pub const RELATED_MAX: usize = 3;
+
+/// Kinds of names that targets of these kinds may be found to be related to.
+pub fn related_kinds(which: Stages, options: &StageOptions, kinds: &[Kind]) -> Vec<Kind> {
+    let looked_at = |stages: &[Stage]| options.related && stages.iter().any(|stage| which.has(*stage));
+    let mut related = Vec::new();
+    if kinds.iter().any(|kind| *kind != Kind::Domain) && looked_at(&[Stage::Rdns, Stage::Mx]) {
+        related.push(Kind::Domain);
+    }
+    if kinds.contains(&Kind::Domain) && looked_at(&[Stage::Mx]) {
+        related.extend([Kind::Ip4, Kind::Ip6]);
+    }
+    related
+}
 
 /// The names that the records of `target` relate it to, at most [`RELATED_MAX`], each once. Never special-use space.
 pub fn related(target: &Target, (records, _): &Explained) -> Vec<Target> {

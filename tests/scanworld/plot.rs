@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 
 use reputon::clock::{Instant, Span};
 use reputon::dnsxl::{Catalogue, ListIndex};
-use reputon::plan::{Keys, Plan};
+use reputon::plan::{Keys, Paces, Plan, Ways};
 use reputon::scan::{RunReport, Scan, ScanOptions, Stop};
 use reputon::targets::{Kind, ReadOptions, TargetSet};
 
@@ -108,6 +108,8 @@ pub(crate) struct Report {
     pub(crate) run: RunReport,
     /// Virtual time.
     pub(crate) elapsed: Span,
+    /// What the plan said beforehand, the round trips being known: queries if nothing was listed, and seconds.
+    pub(crate) planned: (u64, f64),
     /// The least time that rates and round trips allow to learn what was learnt.
     pub(crate) bound: Span,
     pub(crate) sent: u64,
@@ -138,6 +140,19 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
         seed,
         ..ScanOptions::default()
     };
+    let paces = Paces {
+        rate_qps: setup.rate_qps,
+        retries: setup.retries,
+        ways: Ways {
+            resolvers: options.resolvers.clone(),
+            routes: options.routes.clone(),
+            measured: lists.iter().map(|&list| (list, plot.trip(list.0.into()))).collect(),
+            ..Ways::default()
+        },
+        stages: reputon::stages::Stages::NONE,
+        ..Paces::default()
+    };
+    let planned = plan.estimate(&paces, &mut StdRng::seed_from_u64(seed));
     let mut network = SimNetwork::new(
         seed,
         plot.servers.clone(),
@@ -169,6 +184,7 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
         .collect();
     Report {
         elapsed: run.elapsed,
+        planned: (planned.queries_least(), planned.seconds),
         bound: plot.bound,
         sent: network.sent,
         forged: network.forged,
@@ -308,6 +324,13 @@ impl Plot {
                 .map(|&server| &self.servers[server])
                 .collect(),
         }
+    }
+
+    /// The round trip to a list, on average over its servers.
+    fn trip(&self, list: usize) -> Span {
+        let ways = self.ways(list);
+        let sum = ways.iter().fold(Span::ZERO, |sum, server| sum + server.rtt);
+        sum.part(ways.len() as u64)
     }
 
     /// Whether nothing excuses a pair of this list for being unknown.

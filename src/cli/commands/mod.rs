@@ -10,6 +10,7 @@ pub(super) mod lab;
 pub(super) mod lists;
 pub(super) mod lists_check;
 pub(super) mod plan;
+mod plan_table;
 pub(super) mod report;
 pub(super) mod runs;
 pub(super) mod scan;

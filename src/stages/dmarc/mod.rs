@@ -5,6 +5,6 @@ mod record;
 mod reports;
 mod walk;
 
-pub use policy::{Dmarc, STAGE, Source, dmarc};
+pub use policy::{Dmarc, QUESTIONS_MAX, STAGE, Source, dmarc};
 pub use record::{Alignment, Policy, Psd, Record, Usable};
 pub use walk::{QUERIES_MAX, Step, Walk, walk};

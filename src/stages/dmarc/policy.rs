@@ -6,8 +6,8 @@
 use serde::Serialize;
 
 use super::record::{Alignment, Complaint, ComplaintKind, Policy, Record, Usable};
-use super::reports::destinations;
-use super::walk::{Step, Walk, record_name, walk};
+use super::reports::{DESTINATIONS_MAX, destinations};
+use super::walk::{QUERIES_MAX, Step, Walk, record_name, walk};
 use crate::exchange::Resolver;
 use crate::stages::ask::{Known, known};
 use crate::stages::escape::quote;
@@ -16,6 +16,9 @@ use crate::wire::{Name, Rtype};
 
 /// The stage's name in records and findings.
 pub const STAGE: &str = "dmarc";
+
+/// Questions about one domain at most: the walk, whether the domain exists, and the consent of those who get reports.
+pub const QUESTIONS_MAX: usize = QUERIES_MAX + 1 + DESTINATIONS_MAX;
 
 /// What applies to mail from a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

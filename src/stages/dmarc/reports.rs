@@ -12,7 +12,7 @@ use crate::stages::finding::Finding;
 use crate::wire::Name;
 
 /// External destinations that are asked for; two are usual.
-const DESTINATIONS_MAX: usize = 6;
+pub(super) const DESTINATIONS_MAX: usize = 6;
 
 /// Asks for the consent of destinations outside the policy's own domain.
 pub(super) async fn destinations(resolver: &dyn Resolver, domain: &Name, record: &Record) -> Vec<Finding> {

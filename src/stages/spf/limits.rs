@@ -13,7 +13,7 @@ pub(super) const VOIDS_MAX: u8 = 2;
 
 /// Queries of one check: ten terms with ten hosts each and their own query, eleven records, eleven for the client's names
 /// (looked up once), one explanation are 134. The bounds above keep to it; this one holds should they fail.
-const QUERIES_MAX: u16 = 134;
+pub const QUERIES_MAX: usize = 134;
 
 /// What one check has used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,7 +49,7 @@ impl Used {
 
     /// Counts a question, before it is asked.
     pub(super) fn count_query(&mut self, domain: &str) -> Result<(), Stop> {
-        if self.queries >= QUERIES_MAX {
+        if usize::from(self.queries) >= QUERIES_MAX {
             let text = format!("more than {QUERIES_MAX} queries");
             return Err(Stop::new(Verdict::Permerror, text, domain, None));
         }

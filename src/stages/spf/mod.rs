@@ -28,6 +28,7 @@ mod walk;
 
 pub use eval::check_host;
 pub use input::{Identity, SpfInput};
+pub use limits::QUERIES_MAX;
 pub use lint::{LintFinding, SpfReport, lint};
 pub use macros::{MacroString, MacroValues};
 pub use outcome::{Problem, SpfResult, Verdict};
