@@ -295,7 +295,7 @@ fn a_run_takes_as_long_as_its_plan_says() {
                 ..Setup::calm(9, &["203.0.112.0/23"])
             },
         ),
-        ("servers", Setup::calm(6, &["198.18.0.0/18"])),
+        ("servers", Setup::calm(6, &["198.18.0.0/19"])),
         (
             "resolvers",
             Setup {
@@ -306,7 +306,12 @@ fn a_run_takes_as_long_as_its_plan_says() {
         ),
     ];
     for (name, setup) in settings {
-        let setup = Setup { loss: 0.0, ..setup };
+        let setup = Setup {
+            // Of two servers the nearer one gets more: how much more is not told by their round trips alone.
+            servers_per_list: 1,
+            loss: 0.0,
+            ..setup
+        };
         each_seed(seeds(3), |seed| {
             let report = run(&setup, seed);
             let elapsed = report.elapsed.as_secs_f64();
