@@ -112,6 +112,9 @@ pub(crate) struct Report {
     pub(crate) planned: (u64, f64),
     /// The least time that rates and round trips allow to learn what was learnt.
     pub(crate) bound: Span,
+    /// The same with what cannot be left out: the resolvers' check, an examination before and a control after, and the one
+    /// try that a dead list must be given.
+    pub(crate) bound_judged: Span,
     pub(crate) sent: u64,
     pub(crate) forged: u64,
     pub(crate) in_flight_most: u64,
@@ -186,6 +189,7 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
         elapsed: run.elapsed,
         planned: (planned.queries_least(), planned.seconds),
         bound: plot.bound,
+        bound_judged: plot.judged(setup),
         sent: network.sent,
         forged: network.forged,
         in_flight_most: watch.in_flight_most,
@@ -379,6 +383,22 @@ impl Plot {
             longest = longest.max(resolved / capacity);
         }
         Span::from_secs_f64(longest)
+    }
+
+    /// What no run that examines lists, confirms what they said, and waits for silent ones can go below, one step after the
+    /// other: the resolvers' check; of a list that works an examination, its questions and a control; of one whose servers
+    /// are all silent one try.
+    fn judged(&self, setup: &Setup) -> Span {
+        let resolvers = self.servers[self.authorities..].iter();
+        let check = resolvers.map(|server| server.rtt).max().unwrap_or(Span::ZERO);
+        let lists = (0..setup.lists).map(|list| {
+            let good = self.ways(list).into_iter().filter(|server| server.is_good());
+            match good.map(|server| server.rtt).min() {
+                Some(trip) => self.bounds[list] + trip.times(2),
+                None => setup.timeout,
+            }
+        });
+        check + lists.max().unwrap_or(Span::ZERO).max(self.bound)
     }
 
     fn rate_of(&self, setup: &Setup, operator: usize) -> Option<f64> {
