@@ -1,7 +1,9 @@
 //! Controls during a run: a list that was healthy is asked again, and what it said meanwhile stands or falls with it.
 //!
 //! A fresh canary is in no cache, stale or not (RFC 8767), so it shows what the servers say now. The positive test entry
-//! shows it only once its TTL has run out since it was last asked; before that, do not count it.
+//! shows it only once its TTL has run out since it was last asked; before that, do not count it. Where the list has shown
+//! that it tells a name without records from none, its test entry's name is asked for another type each time, which no
+//! cache has: a zone that is emptied denies it, whatever a cache says of its address.
 
 use crate::targets::Kind;
 
@@ -21,7 +23,7 @@ pub enum Control {
     Failed(Fault),
 }
 
-/// Judges one control probe, `Positive` or `Canary`. `listed_before` counts the canaries of this same control that were
+/// Judges one control probe, `Positive`, `Presence` or `Canary`. `listed_before` counts the canaries of this same control that were
 /// listed: with each [`Control::Again`] one more.
 pub fn judge_control(
     reader: &Reader<'_>,
@@ -41,6 +43,9 @@ fn control(
     (role, reply): (ProbeRole, &ProbeReply),
     listed_before: usize,
 ) -> Result<Control, Fault> {
+    if role == ProbeRole::Presence {
+        return presence(reader, reply);
+    }
     broken(reader, role, reply)?;
     let listed = match reader.sight_of(reply) {
         Some(Sight::Codes(codes, _)) => Some(codes),
@@ -61,5 +66,17 @@ fn control(
             Err(Fault::new(State::ListsWorld, "random canaries have become listed"))
         }
         (_, Some(_)) => Ok(Control::Again),
+    }
+}
+
+/// That the test entry's name does not exist counts; that nobody answers a question for an odd type says nothing.
+fn presence(reader: &Reader<'_>, reply: &ProbeReply) -> Result<Control, Fault> {
+    match (reader.sight_of(reply), above(reader, reply)) {
+        (Some(Sight::NxDomain), Some(owner)) => Err(zone_gone(&owner)),
+        (Some(Sight::NxDomain), None) => Err(Fault::new(
+            State::NoTestPoint,
+            "the test entry no longer exists, though a cache still has its address",
+        )),
+        _ => Ok(Control::Good),
     }
 }

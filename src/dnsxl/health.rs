@@ -177,10 +177,12 @@ impl Examination<'_> {
 
     /// Faults that any of the decisive probes can show, worst explanation first.
     fn reject_broken(&self) -> Result<(), Fault> {
-        let decisive = self
-            .replies
-            .iter()
-            .filter(|(role, _)| !matches!(role, ProbeRole::Text | ProbeRole::Short | ProbeRole::Code(_)));
+        let decisive = self.replies.iter().filter(|(role, _)| {
+            !matches!(
+                role,
+                ProbeRole::Text | ProbeRole::Short | ProbeRole::Presence | ProbeRole::Code(_)
+            )
+        });
         let faults = decisive.filter_map(|(role, reply)| broken(self.reader, *role, reply).err());
         match faults.min_by_key(|fault| gravity(fault.state)) {
             Some(fault) => Err(fault),
@@ -282,7 +284,7 @@ impl Reader<'_> {
 /// Rejects a reply that no healthy list gives to any probe.
 pub(super) fn broken(reader: &Reader<'_>, role: ProbeRole, reply: &ProbeReply) -> Result<(), Fault> {
     let what = match role {
-        ProbeRole::Positive | ProbeRole::Text | ProbeRole::Short => "the test entry",
+        ProbeRole::Positive | ProbeRole::Text | ProbeRole::Short | ProbeRole::Presence => "the test entry",
         ProbeRole::Negative => "the negative test entry",
         ProbeRole::Canary => "a random canary",
         ProbeRole::Code(_) => "the test entry of a code",

@@ -1,5 +1,4 @@
 //! Reading lists right: the catalogue, query names, return codes, interpretation, and the health of a list.
-//!
 //! RFC 5782 is the ground; RFC 6471 §3.3 and refusal codes come before its §6, or parked zones would list everybody.
 
 mod catalogue;
@@ -43,7 +42,8 @@ pub use list::{
 pub use mistake::{CatalogueErrors, Mistake, Place, Warning};
 pub use near::nearest;
 pub use observation::{Cause, How, Listing, Observation, Reason};
-pub use probe::{Probe, ProbeReply, ProbeRole, canary, code_entries, more_canaries, negative, positive, probes};
+pub use probe::{Probe, ProbeReply, ProbeRole, canary, code_entries, more_canaries};
+pub use probe::{negative, positive, presence, probes};
 pub use query::{Names, Questions, Subject};
 pub use removal::{fill_target, removal};
 pub use resolver::{Evidence, ResolverVerdict, resolver_verdict};

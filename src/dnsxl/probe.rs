@@ -46,6 +46,9 @@ pub enum ProbeRole {
     Text,
     /// The one-label test entry of a name list whose own test entry has more labels: it shows whether names are minimised.
     Short,
+    /// The test entry's name, asked for a type that nobody has: it shows whether the name is there now, though its address
+    /// may be in a cache.
+    Presence,
     /// The test entry of one code, which should answer that code: it says what a list keeps, never whether it works.
     Code(Ipv4Addr),
 }
@@ -175,6 +178,17 @@ pub(super) fn code_subject(code: Ipv4Addr, kind: Kind) -> Option<Subject> {
         Kind::Ip6 => Some(Subject::Ip6(code.to_ipv6_mapped())),
         Kind::Domain => None,
     }
+}
+
+/// The question whether the positive test entry's name is still there; none if the list has no such entry.
+///
+/// A server that knows the name answers NODATA (RFC 2308 §2.2), and one whose zone has been emptied NXDOMAIN. No cache has
+/// the answer the first time that a type is asked for: `number` counts through the data types that nobody has been given (67
+/// to 98 and 110 to 127 of RFC 6895 §3.1). A stock rbldnsd answers NOTIMP to those for private use, which are larger.
+pub fn presence(list: &List, kind: Kind, number: u8) -> Option<Probe> {
+    let mut unassigned = (67..=98).chain(110..=127).cycle();
+    let rtype = unassigned.nth(usize::from(number)).map(Rtype)?;
+    positive(list, kind).map(|subject| probe(ProbeRole::Presence, subject, rtype))
 }
 
 /// A fresh canary.

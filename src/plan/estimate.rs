@@ -348,7 +348,8 @@ impl Plan<'_> {
                             answers: row.pairs - row.shared,
                             control: self.control(column, kind, (&stream.way, row.queries)),
                         };
-                        load.probes += probes(facts, kind, rng).len() as u64;
+                        let presence = self.asks_presence(column, kind, stream.way.own);
+                        load.probes += probes(facts, kind, rng).len() as u64 + u64::from(presence);
                         load.controls += lane.control * lane.answers.div_ceil(u64::from(CONTROL_ANSWERS));
                         load.closing += lane.control;
                         counting.lanes.push(lane);
@@ -431,10 +432,11 @@ impl Plan<'_> {
         )
     }
 
-    /// Queries of one control: the test entry and a canary, by each way that has answered.
+    /// Queries of one control: the test entry, perhaps its presence, and a canary, by each way that has answered.
     fn control(&self, column: usize, kind: Kind, (way, queries): (&Way, u64)) -> u64 {
         let entry = positive(self.catalogue.list(self.columns[column].list), kind);
-        (1 + u64::from(entry.is_some())) * way.count.min(queries)
+        let presence = self.asks_presence(column, kind, way.own);
+        (1 + u64::from(entry.is_some()) + u64::from(presence)) * way.count.min(queries)
     }
 
     /// Controls that a lane has beyond those that its answers call for, because of the time it takes.

@@ -2,7 +2,7 @@
 
 use crate::clock::Span;
 
-/// Answers of a list between two controls, at most: a control is one query, or two.
+/// Answers of a list between two controls, at most: a control is one query, or up to three.
 pub(crate) const CONTROL_ANSWERS: u32 = 2_048;
 
 /// Time between two controls of a list that answers, at most.

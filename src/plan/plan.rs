@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::dnsxl::{Catalogue, Key, ListIndex, Questions, Reason};
+use crate::dnsxl::{Catalogue, Key, ListIndex, Questions, Reason, positive};
 use crate::targets::{Kind, TargetSet};
 
 use super::composites::composites;
+use super::habits::CONTROL_ANSWERS;
 use super::local::LocalList;
 
 /// The users' keys by operator id.
@@ -149,6 +150,13 @@ impl<'a> Plan<'a> {
     /// The kinds that occur among the targets.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         Kind::ALL.into_iter().filter(|&kind| self.targets.count(kind) > 0)
+    }
+
+    /// Whether controls ask for the presence of a list's test entry: where a cache may stand in between (the list's own
+    /// servers have none), and there will be controls before the last.
+    pub(crate) fn asks_presence(&self, column: usize, kind: Kind, own_servers: bool) -> bool {
+        let controlled = self.targets.count(kind) > u64::from(CONTROL_ANSWERS);
+        controlled && !own_servers && positive(self.catalogue.list(self.columns[column].list), kind).is_some()
     }
 
     /// Pairs that are to be learnt, special-use targets counted too.

@@ -1,17 +1,19 @@
 //! Examinations and controls of lanes: which questions go out when, and what their answers do to the lane.
 
+use rand::RngExt;
+
 use crate::clock::{Instant, Span};
 use crate::dnsxl::Control as Verdict;
 use crate::dnsxl::{
-    Cause, Evidence, Fault, Health, Probe, ProbeReply, ProbeRole, Reader, canary, code_entries, judge, judge_control,
-    more_canaries, probes, resolver_verdict,
+    Cause, Evidence, Fault, Health, Observation, Probe, ProbeReply, ProbeRole, Reader, canary, code_entries, judge,
+    judge_control, more_canaries, probes, resolver_verdict,
 };
 use crate::dossier::{Epoch, SecondChance, Voice};
 use crate::exchange::{Ask, End, Outcome, Unsent, Upstream};
 use crate::plan::habits::{CONTROL_ANSWERS, CONTROL_SPAN};
-use crate::wire::{Answer, Name, Rtype, decode};
+use crate::wire::{Answer, Name, Rcode, Rtype, decode};
 
-use super::lane::{Control, Lane, Question, SUSPENSIONS_MAX, Standing};
+use super::lane::{Control, Lane, Presence, Question, SUSPENSIONS_MAX, Standing};
 use super::network::Network;
 use super::ticket::{LaneIndex, Purpose};
 use super::worker::Worker;
@@ -21,6 +23,9 @@ const FAILURES_TO_CONTROL: u32 = 16;
 
 /// Listings in a row that call for a control at once: ranges can be listed whole, so this is no proof.
 const LISTINGS_TO_CONTROL: u32 = 64;
+
+/// Questions more for a test entry's name that is said to be gone: of several servers one may deny every odd type.
+const RECALLS: usize = 3;
 
 /// How long a suspended list rests before it is examined again; doubled each time.
 const SUSPENSION: Span = Span::from_secs(2);
@@ -44,9 +49,15 @@ impl<N: Network> Worker<'_, N> {
     pub(super) fn examine(&mut self, now: Instant, index: LaneIndex) {
         let plan = self.plan;
         let lane = &mut self.lanes[usize::from(index.0)];
-        let mut probes = probes(plan.catalogue.list(lane.list), lane.kind, &mut self.rng);
+        let list = plan.catalogue.list(lane.list);
+        let mut probes = probes(list, lane.kind, &mut self.rng);
+        let own_servers = lane.direct || lane.routed;
+        if lane.presence == Presence::Unknown && plan.asks_presence(lane.column, lane.kind, own_servers) {
+            lane.presence_asked = self.rng.random();
+            probes.extend(lane.ask_presence(list));
+        }
         if self.every_code {
-            probes.extend(code_entries(plan.catalogue.list(lane.list), lane.kind));
+            probes.extend(code_entries(list, lane.kind));
         }
         lane.standing = Standing::Examined;
         lane.control = None;
@@ -124,7 +135,12 @@ impl<N: Network> Worker<'_, N> {
         question.reply = Some(ProbeReply::of(&outcome.end, answer));
         question.rtt = matches!(outcome.end, End::Reply(_)).then_some(outcome.rtt);
         let (via, silent) = (question.via, question.reply == Some(ProbeReply::Silent));
-        if silent && lane.evidence.is_some() {
+        let odd = question.role == ProbeRole::Presence;
+        if odd {
+            self.learn_presence(index, usize::from(number));
+        }
+        let lane = &mut self.lanes[usize::from(index.0)];
+        if silent && !odd && lane.evidence.is_some() {
             lane.give_up_on(via); // the first silence of a list that had worked says enough
         }
         if !lane.all_answered() {
@@ -132,7 +148,19 @@ impl<N: Network> Worker<'_, N> {
         }
         match lane.control {
             Some(control) => self.judge_control(now, index, control),
-            None => self.judge_examination(now, index),
+            None if lane.standing == Standing::Examined => self.judge_examination(now, index),
+            None => (), // what an odd type brings may come when the examination is over
+        }
+    }
+
+    /// Notes whether the list tells a name without records from none.
+    fn learn_presence(&mut self, index: LaneIndex, number: usize) {
+        let lane = &self.lanes[usize::from(index.0)];
+        let reply = lane.questions[number].reply.as_ref();
+        let there = reply.is_some_and(|reply| is_there(&self.reader(lane), reply));
+        let lane = &mut self.lanes[usize::from(index.0)];
+        if lane.presence == Presence::Unknown {
+            lane.presence = if there { Presence::Shown } else { Presence::Untold };
         }
     }
 
@@ -275,6 +303,7 @@ impl<N: Network> Worker<'_, N> {
             // Nothing is asked any more after a stop: the last control speaks for all.
             closes: self.stopping.is_none().then_some(lane.epoch),
             listed: 0,
+            recalled: false,
         });
         lane.epoch = lane.epoch.next();
         lane.questions.clear();
@@ -292,6 +321,10 @@ impl<N: Network> Worker<'_, N> {
             let all = probes(plan.catalogue.list(list), kind, &mut self.rng).into_iter();
             let mut questions: Vec<Probe> = all.filter(|probe| probe.role == ProbeRole::Positive).collect();
             questions.push(canary(kind, &mut self.rng));
+            let lane = &mut self.lanes[usize::from(index.0)];
+            if lane.presence == Presence::Shown {
+                questions.extend(lane.ask_presence(plan.catalogue.list(list)));
+            }
             self.ask_probes(now, index, via, questions);
         }
     }
@@ -300,31 +333,54 @@ impl<N: Network> Worker<'_, N> {
         let lane = &self.lanes[usize::from(index.0)];
         let reader = self.reader(lane);
         let mut again = Vec::new();
+        let mut gone = Vec::new();
         let mut failed = Vec::new();
         for question in &lane.questions {
             let reply = question.reply.as_ref().expect("all are answered");
             match judge_control(&reader, lane.kind, (question.role, reply), control.listed) {
                 Verdict::Good => (),
                 Verdict::Again => again.push(question.via),
+                Verdict::Failed(fault) if question.role == ProbeRole::Presence => gone.push((question.via, fault)),
                 Verdict::Failed(fault) => failed.push((question.via, fault)),
             }
         }
         let kind = lane.kind;
+        let mut recall = Vec::new();
+        if control.recalled {
+            let there = |question: &Question| {
+                let reply = question.reply.as_ref().filter(|_| question.role == ProbeRole::Presence);
+                reply.is_some_and(|reply| is_there(&reader, reply))
+            };
+            match lane.questions.iter().any(there) {
+                // Its servers do not agree about such names: they show nothing.
+                true => self.lanes[usize::from(index.0)].presence = Presence::Untold,
+                false => failed.extend(gone),
+            }
+        } else {
+            recall.extend(gone.into_iter().map(|(via, _)| via));
+        }
         if !failed.is_empty() {
             self.fail_control(now, index, failed);
             return;
         }
-        if !again.is_empty() {
+        if !again.is_empty() || !recall.is_empty() {
+            let list = self.plan.catalogue.list(self.lanes[usize::from(index.0)].list);
             let lane = &mut self.lanes[usize::from(index.0)];
             lane.questions.clear();
             lane.round += 1;
             lane.control = Some(Control {
-                listed: control.listed + 1,
+                listed: control.listed + usize::from(!again.is_empty()),
+                recalled: control.recalled || !recall.is_empty(),
                 ..control
             });
             for via in again {
                 let another = canary(kind, &mut self.rng);
                 self.ask_probes(now, index, via, vec![another]);
+            }
+            for via in recall {
+                let lane = &mut self.lanes[usize::from(index.0)];
+                let more = (0..RECALLS).filter_map(|_| lane.ask_presence(list)).collect();
+                self.ask_probes(now, index, via, more);
             }
             return;
         }
@@ -473,6 +529,18 @@ impl<N: Network> Worker<'_, N> {
         });
         moments.min()
     }
+}
+
+/// Whether a reply says that the name is there, though it has no such record.
+fn is_there(reader: &Reader<'_>, reply: &ProbeReply) -> bool {
+    let interpreted = reply.heard().map(|heard| reader.interpret(heard));
+    matches!(
+        reply,
+        ProbeReply::Reply {
+            rcode: Rcode::NOERROR,
+            ..
+        }
+    ) && interpreted == Some(Observation::NotListed)
 }
 
 /// The answer in a reply's message, if there is one that can be read.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::clock::{Instant, Span};
-use crate::dnsxl::{Cause, Evidence, Fault, ListIndex, Listing, ProbeReply, ProbeRole};
+use crate::dnsxl::{Cause, Evidence, Fault, List, ListIndex, Listing, Probe, ProbeReply, ProbeRole, presence};
 use crate::dossier::Epoch;
 use crate::exchange::{Route, Upstream};
 use crate::targets::Kind;
@@ -47,6 +47,18 @@ pub(super) struct Question {
     pub(super) rtt: Option<Span>,
 }
 
+/// Whether a list's servers tell a name without records from none, so that a control may ask whether the test entry's name
+/// is still there, whatever a cache has of its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Nobody has said.
+    Unknown,
+    /// They have shown it.
+    Shown,
+    /// They deny the name, or do not answer such questions.
+    Untold,
+}
+
 /// A control that is out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Control {
@@ -54,6 +66,8 @@ pub(super) struct Control {
     pub(super) closes: Option<Epoch>,
     /// Canaries of it that were listed.
     pub(super) listed: usize,
+    /// It has asked again after a name that was said to be gone.
+    pub(super) recalled: bool,
 }
 
 /// One list for one kind of target.
@@ -103,6 +117,9 @@ pub(super) struct Lane {
     /// Tells the probes of one examination or control from those of an earlier one.
     pub(super) round: u32,
     pub(super) questions: Vec<Question>,
+    pub(super) presence: Presence,
+    /// Counts the questions for the presence of the test entry, from anywhere: each is for another type.
+    pub(super) presence_asked: u8,
     /// What its first examination showed of the resolver.
     pub(super) evidence: Option<Evidence>,
     /// Times that what was heard was taken back.
@@ -152,6 +169,8 @@ impl Lane {
             suspensions: 0,
             round: 0,
             questions: Vec::new(),
+            presence: Presence::Unknown,
+            presence_asked: 0,
             evidence: None,
             doubts: 0,
             texts: HashMap::new(),
@@ -161,9 +180,18 @@ impl Lane {
         }
     }
 
-    /// Whether all questions of its examination or control have been answered.
+    /// Whether all questions of its examination or control have been answered that are waited for: whether the list
+    /// answers for odd types at all is learnt by the way.
     pub(super) fn all_answered(&self) -> bool {
-        self.questions.iter().all(|question| question.reply.is_some())
+        let waits = |question: &Question| question.role != ProbeRole::Presence || self.presence == Presence::Shown;
+        let mut open = self.questions.iter().filter(|question| question.reply.is_none());
+        !open.any(waits)
+    }
+
+    /// The next question for the presence of the test entry, if the list has one.
+    pub(super) fn ask_presence(&mut self, list: &List) -> Option<Probe> {
+        self.presence_asked = self.presence_asked.wrapping_add(1);
+        presence(list, self.kind, self.presence_asked)
     }
 
     /// Notes who gave an answer; whether it may be believed.
