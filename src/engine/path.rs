@@ -28,7 +28,8 @@ pub struct Pace(pub(super) u16);
 pub struct RouteOptions {
     /// The servers; at most eight are used.
     pub upstreams: Vec<Upstream>,
-    /// How many octets at the end of a name belong to the zone: the letters in them may change case (0x20).
+    /// How many octets at the end of a name belong to the zone: the letters in them may change case (0x20). More than a name
+    /// has: all of it.
     pub zone_octets: usize,
     /// The pace that its packets share with other routes.
     pub pace: Option<Pace>,

@@ -59,7 +59,7 @@ pub(super) fn open_ways(engine: &mut Engine, resolvers: &[Upstream], routed: &[(
     let mut open = |upstreams: Vec<Upstream>| {
         let route = engine.add_route(RouteOptions {
             upstreams,
-            zone_octets: 0,
+            zone_octets: usize::MAX,
             pace: None,
         });
         engine.generalise(route);

@@ -23,6 +23,8 @@ struct Desk {
     now: Instant,
     /// Packets sent, as `name TYPE`.
     sent: Vec<String>,
+    /// Somebody who has guessed all of the next question but its letter case answers first, with this address.
+    forged: Option<[u8; 4]>,
 }
 
 /// What the server does with a question: records as (owner, TTL, data), a code, an SOA's TTL; none: silence.
@@ -57,6 +59,7 @@ impl Desk {
             lookups: Rc::default(),
             now: Instant::from_nanos(1),
             sent: Vec::new(),
+            forged: None,
         }
     }
 
@@ -79,7 +82,7 @@ impl Desk {
         for packet in batch.as_slice() {
             let query = Message::from_vec(packet.octets()).expect("a good query");
             let question = query.queries[0].clone();
-            let name = question.name().to_ascii();
+            let name = question.name().to_ascii().to_ascii_lowercase(); // letters come in any case
             self.sent
                 .push(format!("{} {}", name.trim_end_matches('.'), question.query_type()));
             let Some((records, code, soa)) = answering(name.trim_end_matches('.')) else {
@@ -95,13 +98,23 @@ impl Desk {
                 let soa = SOA::new(codec("ns.test"), codec("host.test"), 1, 1, 1, 1, ttl);
                 reply.add_authority(CodecRecord::from_rdata(codec("test"), 3_600, RData::SOA(soa)));
             }
-            let octets = reply.to_vec().expect("a good reply");
-            let received = Received {
-                port: packet.port,
-                from: SERVER.parse().expect("an address"),
-                octets: &octets,
-            };
-            self.engine.receive(now, received);
+            let lie = self.forged.take().map(|[a, b, c, d]| {
+                let mut lie = Message::response(query.metadata.id, query.metadata.op_code);
+                let mut question = query.queries[0].clone();
+                question.set_name(codec(name.trim_end_matches('.')));
+                lie.add_query(question);
+                let data = RData::A(A::new(a, b, c, d));
+                lie.add_answer(CodecRecord::from_rdata(codec(name.trim_end_matches('.')), 60, data));
+                lie
+            });
+            for message in lie.into_iter().chain([reply]) {
+                let received = Received {
+                    port: packet.port,
+                    from: SERVER.parse().expect("an address"),
+                    octets: &message.to_vec().expect("a good reply"),
+                };
+                self.engine.receive(now, received);
+            }
         }
         self.outcomes();
         self.lookups.submit(&mut self.engine, &self.ways);
@@ -340,5 +353,18 @@ fn what_is_under_way_is_found_in_any_generation() {
         state.weigh(WEIGHT_MAX);
         state.key = b"slow".to_vec();
         assert!(Rc::ptr_eq(&state.kept(Instant::ZERO).expect("under way"), &slow));
+    }
+}
+
+#[test]
+fn r02_a_forged_reply_without_the_letter_case_is_no_answer_to_a_lookup() {
+    let mut desk = Desk::new();
+    for number in 0..20 {
+        desk.forged = Some([198, 51, 100, 66]);
+        let lookup = desk.look_up(&format!("some-name-{number}.example.test"), &|_| {
+            Some((vec![], ResponseCode::NXDomain, Some(60)))
+        });
+        assert!(matches!(lookup, Lookup::NxDomain), "{number}: {lookup:?}");
+        assert!(desk.forged.is_none(), "it came first");
     }
 }

@@ -147,7 +147,7 @@ impl Check {
     ) -> Check {
         let route = engine.add_route(RouteOptions {
             upstreams: vec![upstream],
-            zone_octets: 0,
+            zone_octets: usize::MAX,
             pace: None,
         });
         let names: Vec<Name> = (0..CHECK_NAMES).map(|index| nonsense(index, rng)).collect();

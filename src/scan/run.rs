@@ -533,7 +533,7 @@ impl Scan<'_> {
         if self.options.direct && !resolvers.is_empty() {
             let way = worker.engine.add_route(RouteOptions {
                 upstreams: resolvers.to_vec(),
-                zone_octets: 0,
+                zone_octets: usize::MAX,
                 pace: None,
             });
             worker.direct = Some(Direct::new(way, self.options.window_max));

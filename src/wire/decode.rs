@@ -172,12 +172,13 @@ fn read_record(message: &[u8], at: usize) -> Option<Record> {
     })
 }
 
+/// In lower case: servers point from names in records into the question, whose case was chosen at random.
 fn convert(name: &CodecName) -> Result<Name, NameError> {
     let mut converted = Name::root();
     for label in name.iter() {
         converted.push(label)?;
     }
-    Ok(converted)
+    Ok(converted.to_lowercase())
 }
 
 #[cfg(test)]
