@@ -125,7 +125,7 @@ fn a_full_disk_costs_neither_result_nor_old_files() {
         cd '{disk}'
         scan() {{ '{BINARY}' scan --lab -q --stages none 203.0.112.0/21 --db runs.db \"$@\"; }}
         echo old > old.csv
-        dd if=/dev/zero of=filler bs=1k count=420 2>/dev/null
+        dd if=/dev/zero of=filler bs=1k count=450 2>/dev/null
         scan -f csv > '{out}/first.csv' 2> '{out}/first.err'; echo \"first $?\"
         dd if=/dev/zero of=filler2 bs=1k 2>/dev/null
         scan -f none --db none -o old.csv 2> '{out}/old.err'; echo \"old $?\"
@@ -183,7 +183,7 @@ fn the_limit_of_file_sizes_is_a_full_disk() {
     let whole = shell(&format!(
         "'{BINARY}' scan --lab -q --stages none 203.0.112.0/22 --db none -f csv"
     ));
-    let scan = format!("ulimit -f 200; exec '{BINARY}' scan --lab -q --stages none 203.0.112.0/22");
+    let scan = format!("ulimit -f 140; exec '{BINARY}' scan --lab -q --stages none 203.0.112.0/22");
     let output = shell(&format!("{scan} -f csv --db '{}'", db.display()));
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(output.stdout == whole.stdout, "the result is whole");
@@ -373,29 +373,64 @@ fn processes_share_a_database_but_not_a_run() {
     }
     assert_eq!(table(&db, "SELECT whole FROM runs ORDER BY id"), [1; 5]);
     assert_eq!(table(&db, "SELECT count(*) FROM tiles GROUP BY run"), [8; 5]);
-    let listed = table(&db, "SELECT count(*) FROM listings GROUP BY run");
+    let listings = table(&db, "SELECT sum(length(details)) FROM tiles GROUP BY run");
     assert!(
-        listed.iter().all(|count| *count == listed[0] && *count > 100),
-        "{listed:?}"
+        listings.iter().all(|octets| *octets == listings[0] && *octets > 1_000),
+        "{listings:?}"
+    );
+    assert_eq!(
+        table(&db, "SELECT count(*) FROM listed GROUP BY run"),
+        [1; 5],
+        "one /24 has listings"
     );
     assert!(fs::metadata(&db).expect("there").size() > 0);
     let _ = fs::remove_dir_all(folder);
 }
 
-/// A file of the first version is brought to today's when it is written to or read by its owner, and keeps its runs.
+/// A file of an older version is brought to today's when it is written to or read by its owner, and keeps its runs and its
+/// histories. Up to version 4 each listing was a row of a table of its own; since then histories are read from the tiles.
 #[test]
 fn an_older_version_is_brought_up_to_date() {
     let folder = folder("older");
     let db = folder.join("runs.db");
     assert_eq!(scan(&db, &[]).0, Some(1));
-    let file = Connection::open(&db).expect("a database");
-    let back = "DROP TABLE examinations; ALTER TABLE runs DROP COLUMN audit; \
-                ALTER TABLE runs DROP COLUMN untold; DROP TABLE doubts; PRAGMA user_version = 1;";
-    file.execute_batch(back).expect("as the first version was");
-    file.close().expect("closed");
-    let (status, targets, told) = scan(&db, &["--diff", "last"]);
-    assert_eq!((status, targets), (Some(1), 16), "{told}");
-    assert_eq!(table(&db, "PRAGMA user_version"), [4]);
-    assert_eq!(table(&db, "SELECT whole FROM runs"), [1, 1]);
+    let history = |db: &Path| {
+        let mut command = Command::cargo_bin("reputon").expect("the binary is built");
+        let output = command.args(["history", "203.0.113.10", "--db"]).arg(db).output();
+        String::from_utf8(output.expect("it runs").stdout).expect("JSON")
+    };
+    let before = history(&db);
+    assert!(before.contains("\"runs\":1") && before.contains("lab-"), "{before}");
+    let fourth = "DROP TABLE listed;
+        CREATE TABLE names (id INTEGER PRIMARY KEY, list TEXT NOT NULL UNIQUE) STRICT;
+        CREATE TABLE listings (
+            target TEXT NOT NULL, list INTEGER NOT NULL REFERENCES names (id), run INTEGER NOT NULL REFERENCES runs (id),
+            role TEXT NOT NULL, tier TEXT NOT NULL, codes TEXT NOT NULL, PRIMARY KEY (target, list, run)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO names VALUES (1, 'lab-zen');
+        INSERT INTO listings VALUES ('203.0.113.10', 1, 1, 'block', 'A', '127.0.0.2');
+        PRAGMA user_version = 4;";
+    let first = "DROP TABLE doubts; DROP TABLE examinations; ALTER TABLE runs DROP COLUMN audit; ALTER TABLE runs DROP COLUMN untold;
+        PRAGMA user_version = 1;";
+    for (version, back) in [(4, fourth.to_owned()), (1, format!("{fourth}{first}"))] {
+        let older = folder.join(format!("{version}.db"));
+        fs::copy(&db, &older).expect("a copy");
+        let file = Connection::open(&older).expect("a database");
+        file.execute_batch(&back).expect("as that version was");
+        // A tile that nobody can read does not keep the others back.
+        let tile = "INSERT INTO tiles SELECT run, 99, 0, x'00', states, details FROM tiles WHERE number = 0";
+        file.execute_batch(tile).expect("a damaged tile");
+        file.close().expect("closed");
+        assert_eq!(history(&older), before, "version {version}, read");
+        let file = Connection::open(&older).expect("a database");
+        file.execute_batch("DELETE FROM tiles WHERE number = 99")
+            .expect("mended");
+        file.close().expect("closed");
+        let (status, targets, told) = scan(&older, &["--diff", "last"]);
+        assert_eq!((status, targets), (Some(1), 16), "{told}");
+        assert_eq!(table(&older, "PRAGMA user_version"), [5]);
+        assert_eq!(table(&older, "SELECT whole FROM runs"), [1, 1]);
+        assert!(history(&older).contains("\"runs\":2"), "version {version}, written to");
+    }
     let _ = fs::remove_dir_all(folder);
 }

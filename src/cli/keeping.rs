@@ -111,12 +111,9 @@ pub(crate) fn scratch(plan: &Plan<'_>, options: &ScanOptions, quiet: bool) -> Bo
     }
 }
 
-/// The lists of a plan's columns, with their ids.
-fn columns(plan: &Plan<'_>) -> Vec<(ListIndex, String)> {
-    let lists = plan.columns.iter();
-    lists
-        .map(|column| (column.list, plan.catalogue.list(column.list).id.clone()))
-        .collect()
+/// The lists of a plan's columns.
+fn columns(plan: &Plan<'_>) -> Vec<ListIndex> {
+    plan.columns.iter().map(|column| column.list).collect()
 }
 
 /// What a scan does with its database.

@@ -21,6 +21,8 @@ use crate::dossier::{Dossier, Finding, Observed, is_explained, is_open};
 use crate::stages::Stage;
 use crate::targets::{CHUNK_TARGETS_MAX, Domain, Target, special_use};
 
+use super::listed::block_of;
+
 const CAUSES: [Cause; 8] = [
     Cause::Timeout,
     Cause::Servfail,
@@ -58,24 +60,15 @@ pub(super) struct Blob {
     pub(super) targets: Vec<u8>,
     pub(super) states: Vec<u8>,
     pub(super) details: Option<Vec<u8>>,
-    pub(super) listings: Vec<ListingRow>,
-}
-
-/// A row of `listings`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ListingRow {
-    pub(super) target: String,
-    pub(super) column: u16,
-    pub(super) role: Role,
-    pub(super) tier: Tier,
-    pub(super) codes: String,
+    /// The blocks of the targets that are listed, each once.
+    pub(super) blocks: Vec<i64>,
 }
 
 impl Blob {
     /// Memory that it holds, roughly.
     pub(super) fn octets(&self) -> usize {
         let details = self.details.as_ref().map_or(0, Vec::len);
-        self.targets.len() + self.states.len() + details + self.listings.len() * 100
+        self.targets.len() + self.states.len() + details + self.blocks.len() * size_of::<i64>()
     }
 }
 
@@ -120,7 +113,7 @@ pub(super) struct Encoder {
     targets: Vec<Target>,
     details: Details,
     places: HashMap<String, u32>,
-    listings: Vec<ListingRow>,
+    blocks: Vec<i64>,
     open: u32,
 }
 
@@ -133,7 +126,7 @@ impl Encoder {
             targets: Vec::new(),
             details: Details::default(),
             places: HashMap::new(),
-            listings: Vec::new(),
+            blocks: Vec::new(),
             open: 0,
         }
     }
@@ -143,12 +136,16 @@ impl Encoder {
         assert!(self.len < CHUNK_TARGETS_MAX, "a tile has 256 targets at most");
         assert_eq!(dossier.observations.len(), self.columns, "one observation a list");
         let offset = self.len;
+        let before = self.details.listings.len();
         for (column, observed) in dossier.observations.iter().enumerate() {
             self.states[column * CHUNK_TARGETS_MAX + offset] = state_of(observed);
             self.open += u32::from(is_open(&observed.observation));
             if let Observation::Listed(listing) = &observed.observation {
-                self.add_listing(dossier, column as u16, listing); // fewer than 65,536 lists
+                self.add_listing(column as u16, listing); // fewer than 65,536 lists
             }
+        }
+        if self.details.listings.len() > before {
+            self.blocks.push(block_of(&dossier.target));
         }
         self.open += u32::from(!is_explained(&dossier.findings));
         if dossier.revision != 1 {
@@ -172,7 +169,7 @@ impl Encoder {
         self.len += 1;
     }
 
-    fn add_listing(&mut self, dossier: &Dossier, column: u16, listing: &Listing) {
+    fn add_listing(&mut self, column: u16, listing: &Listing) {
         let meanings = listing.meanings.iter().map(|text| self.place(text)).collect();
         let reason = listing.reason.as_deref().map(|text| self.place(text));
         self.details.listings.push(ListingDetails(
@@ -186,14 +183,6 @@ impl Encoder {
             listing.ttl,
             listing.reason_cut,
         ));
-        let codes: Vec<String> = listing.codes.iter().map(ToString::to_string).collect();
-        self.listings.push(ListingRow {
-            target: dossier.target.to_string(),
-            column,
-            role: listing.role,
-            tier: listing.tier,
-            codes: codes.join(" "),
-        });
     }
 
     /// The place of a text among those of the tile.
@@ -210,6 +199,8 @@ impl Encoder {
     /// The tile whose dossiers were added; the encoder is ready for the next one.
     pub(super) fn close(&mut self, number: u32) -> Blob {
         let details = std::mem::take(&mut self.details);
+        self.blocks.sort_unstable();
+        self.blocks.dedup();
         let any = !details.listings.is_empty() || !details.told.is_empty() || !details.revised.is_empty();
         let blob = Blob {
             number,
@@ -217,7 +208,7 @@ impl Encoder {
             targets: write_targets(&self.targets),
             states: self.write_states(),
             details: any.then(|| serde_json::to_vec(&details).expect("details are plain JSON")),
-            listings: std::mem::take(&mut self.listings),
+            blocks: std::mem::take(&mut self.blocks),
         };
         self.targets.clear();
         self.places.clear();
@@ -378,31 +369,56 @@ pub(super) fn read_targets(mut octets: &[u8]) -> Result<Vec<Target>, String> {
 /// The states of a tile, column by column, `len` a column.
 pub(super) fn read_states(mut octets: &[u8], total: usize) -> Result<Vec<u8>, String> {
     let mut states = Vec::with_capacity(total);
-    while let Some((&state, mut rest)) = octets.split_first() {
-        let (mut count, mut shift) = (0u64, 0);
-        loop {
-            let (&octet, behind) = rest.split_first().ok_or("states that are cut short")?;
-            rest = behind;
-            count |= u64::from(octet & 0x7f) << shift;
-            shift += 7;
-            if octet & 0x80 == 0 {
-                break;
-            }
-            if shift > 28 {
-                return Err("a run of states without end".into());
-            }
-        }
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
+    while let Some((state, count)) = read_run(&mut octets)? {
         if count > total - states.len() {
             return Err("more states than pairs".into());
         }
         states.resize(states.len() + count, state);
-        octets = rest;
     }
     match states.len() == total {
         true => Ok(states),
         false => Err("fewer states than pairs".into()),
     }
+}
+
+/// The next run of states: the octet, and how many.
+fn read_run(octets: &mut &[u8]) -> Result<Option<(u8, usize)>, String> {
+    let Some((&state, mut rest)) = octets.split_first() else {
+        return Ok(None);
+    };
+    let (mut count, mut shift) = (0u64, 0);
+    loop {
+        let (&octet, behind) = rest.split_first().ok_or("states that are cut short")?;
+        rest = behind;
+        count |= u64::from(octet & 0x7f) << shift;
+        shift += 7;
+        if octet & 0x80 == 0 {
+            break;
+        }
+        if shift > 28 {
+            return Err("a run of states without end".into());
+        }
+    }
+    *octets = rest;
+    Ok(Some((state, usize::try_from(count).unwrap_or(usize::MAX))))
+}
+
+/// The blocks of a tile's targets that are listed, each once, whatever its lists are.
+pub(super) fn read_blocks(targets: &[u8], mut states: &[u8]) -> Result<Vec<i64>, String> {
+    let targets = read_targets(targets)?;
+    let order = by_kind(&targets);
+    let mut blocks = Vec::new();
+    let mut pair = 0usize;
+    while let Some((state, count)) = read_run(&mut states)? {
+        if state & KNOWN_MASK == LISTED && !order.is_empty() {
+            let places = (pair..).take(count.min(order.len()));
+            blocks.extend(places.map(|pair| block_of(&targets[order[pair % order.len()]])));
+        }
+        pair = pair.checked_add(count).ok_or("more states than pairs")?;
+    }
+    blocks.sort_unstable();
+    blocks.dedup();
+    Ok(blocks)
 }
 
 /// The dossiers of a tile. `lists` are those of its columns. An error says what makes no sense.
@@ -595,6 +611,7 @@ mod tests {
             );
             let parts = (&blob.targets[..], &blob.states[..], blob.details.as_deref());
             assert_eq!(read_dossiers(parts, &lists).expect("sound"), before);
+            assert_eq!(read_blocks(parts.0, parts.1).expect("sound"), blob.blocks);
         }
     }
 
@@ -661,6 +678,7 @@ mod tests {
                 states[place] ^= 1 << bit;
                 // It may come back as something else, or as an error; it must not panic.
                 drop(read_dossiers((&blob.targets, &states, blob.details.as_deref()), &lists));
+                drop(read_blocks(&blob.targets, &states));
             }
         }
         assert!(read_states(&[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], 10).is_err());

@@ -7,12 +7,13 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::error::StoreError;
+use super::listed;
 use super::schema::{APPLICATION_ID, STEPS, VERSION};
 
 /// How long somebody else's transaction is waited for, in seconds. They take milliseconds.
 pub const BUSY_SECS: u64 = 20;
 
-/// Memory that a connection may hold pages in: a run of many listings touches pages all over the table of listings.
+/// Memory that a connection may hold pages in: a run of many listings writes some megabytes a transaction.
 const CACHE_KIB: u32 = 16 << 10;
 
 /// Pages of the write-ahead log before they are put in their places: a page that changes often is put there once.
@@ -218,6 +219,9 @@ impl Store {
         found = version(&transaction).map_err(failed())?;
         for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
             transaction.execute_batch(step).map_err(failed())?;
+        }
+        if found < listed::SINCE {
+            listed::fill(&transaction).map_err(failed())?;
         }
         let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
         transaction.execute_batch(&marks).map_err(failed())?;

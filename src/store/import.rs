@@ -77,8 +77,6 @@ impl Store {
                 (begun.id, lock)
             }
         };
-        let ids: Vec<String> = catalogue.lists().iter().map(|list| list.id.clone()).collect();
-        let names = self.names(&ids)?;
         let doubts = other.doubts(run.id, &lists)?;
         self.write_doubts(into, &doubts, &lists)?;
         let mut encoder = Encoder::new(lists.len());
@@ -99,7 +97,7 @@ impl Store {
             waiting.push(encoder.close(number.map_err(|_| StoreError::damaged(other.path(), "a tile's number"))?));
             tiles += 1;
             if waiting.len() == BATCH_TILES {
-                self.write_tiles(into, &waiting, &[], &names)?;
+                self.write_tiles(into, &waiting, &[])?;
                 waiting.clear();
             }
         }
@@ -109,7 +107,7 @@ impl Store {
             (place, joined.unwrap_or(there))
         });
         let standings: Vec<_> = standings.collect();
-        self.write_tiles(into, &waiting, &standings, &names)?;
+        self.write_tiles(into, &waiting, &standings)?;
         if !merged && let Some(audit) = other.audit_of(run.id)? {
             self.conclude(into, &audit)?;
         }

@@ -10,15 +10,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{OptionalExtension, TransactionBehavior, params};
+use rusqlite::{TransactionBehavior, params};
 
 use crate::clock::{Instant, Span};
 use crate::dnsxl::ListIndex;
 use crate::dossier::{Dossier, Doubts, Journal, Standing};
 
-use super::blob::{Blob, Encoder, read_dossiers};
+use super::blob::{Blob, Encoder};
 use super::database::Store;
 use super::error::StoreError;
+use super::listed;
 use super::runs::RunId;
 
 /// Tiles that wait to be written, at most.
@@ -38,8 +39,6 @@ pub struct RunJournal {
     store: Store,
     run: RunId,
     lists: Vec<ListIndex>,
-    /// The ids of the lists' names in the database.
-    names: Vec<i64>,
     encoder: Encoder,
     waiting: Vec<Blob>,
     waiting_octets: usize,
@@ -59,19 +58,16 @@ pub struct RunJournal {
 }
 
 impl RunJournal {
-    /// Opens the journal of a run whose columns are `lists`, with these ids. `ear` is told when it fails.
+    /// Opens the journal of a run whose columns are `lists`. `ear` is told when it fails.
     ///
     /// # Errors
     /// If the database cannot be read or written to.
     pub fn open(
         store: Store,
         run: RunId,
-        lists: Vec<(ListIndex, String)>,
+        lists: Vec<ListIndex>,
         ear: impl FnMut(&StoreError) + 'static,
     ) -> Result<RunJournal, StoreError> {
-        let mut store = store;
-        let (lists, ids): (Vec<_>, Vec<_>) = lists.into_iter().unzip();
-        let names = store.names(&ids)?;
         let query = "SELECT max(number) FROM tiles WHERE run = ?1";
         let last: Option<i64> = store
             .connection
@@ -86,7 +82,6 @@ impl RunJournal {
             store,
             run,
             lists,
-            names,
             waiting: Vec::new(),
             waiting_octets: 0,
             oldest: Instant::ZERO,
@@ -100,10 +95,7 @@ impl RunJournal {
     ///
     /// # Errors
     /// If there is no room for temporary files.
-    pub fn scratch(
-        lists: Vec<(ListIndex, String)>,
-        ear: impl FnMut(&StoreError) + 'static,
-    ) -> Result<RunJournal, StoreError> {
+    pub fn scratch(lists: Vec<ListIndex>, ear: impl FnMut(&StoreError) + 'static) -> Result<RunJournal, StoreError> {
         RunJournal::open(Store::scratch()?, RunId(0), lists, ear)
     }
 
@@ -137,7 +129,7 @@ impl RunJournal {
         let standings: Vec<(usize, Standing)> = restless
             .filter_map(|place| Some((place, self.standing(place)?)))
             .collect();
-        let written = self.store.write_tiles(self.run, &self.waiting, &standings, &self.names);
+        let written = self.store.write_tiles(self.run, &self.waiting, &standings);
         if let Err(error) = written {
             self.fail(&error);
         }
@@ -151,25 +143,11 @@ impl RunJournal {
     }
 
     fn read(&self, tile: u32) -> Result<Option<Vec<Dossier>>, StoreError> {
-        let query = "SELECT targets, states, details FROM tiles WHERE run = ?1 AND number = ?2";
-        let failed = || StoreError::sqlite(&self.store.path, "a tile cannot be read");
-        let mut statement = self.store.connection.prepare_cached(query).map_err(failed())?;
-        let parts = statement
-            .query_row(params![self.run.0, tile], |row| {
-                Ok((
-                    row.get::<_, Vec<u8>>(0)?,
-                    row.get::<_, Vec<u8>>(1)?,
-                    row.get::<_, Option<Vec<u8>>>(2)?,
-                ))
-            })
-            .optional()
-            .map_err(failed())?;
-        let Some((targets, states, details)) = parts else {
-            return Ok(None);
-        };
-        let dossiers = read_dossiers((&targets, &states, details.as_deref()), &self.lists);
-        let damaged = |what| StoreError::damaged(&self.store.path, format!("tile {tile} of run {}: {what}", self.run));
-        dossiers.map(Some).map_err(damaged)
+        let octets = self.store.tile(self.run, i64::from(tile))?;
+        // What is in doubt is the scan's business: it says what it asked again.
+        let lists = (&self.lists[..], &Doubts::default());
+        let dossiers = octets.map(|octets| self.store.dossiers_of(self.run, &octets, lists));
+        dossiers.transpose()
     }
 }
 
@@ -252,29 +230,6 @@ impl Journal for RunJournal {
 }
 
 impl Store {
-    /// The ids of lists' names, made where they are new.
-    pub(super) fn names(&mut self, lists: &[String]) -> Result<Vec<i64>, StoreError> {
-        let failed = || StoreError::sqlite(&self.path, "names of lists cannot be written down");
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate);
-        let transaction = transaction.map_err(failed())?;
-        let mut names = Vec::with_capacity(lists.len());
-        {
-            let insert = "INSERT OR IGNORE INTO names (list) VALUES (?1)";
-            let mut insert = transaction.prepare(insert).map_err(failed())?;
-            let mut find = transaction
-                .prepare("SELECT id FROM names WHERE list = ?1")
-                .map_err(failed())?;
-            for list in lists {
-                insert.execute([list]).map_err(failed())?;
-                names.push(find.query_row([list], |row| row.get(0)).map_err(failed())?);
-            }
-        }
-        transaction.commit().map_err(failed())?;
-        Ok(names)
-    }
-
     /// Writes tiles of a run, and how lists stand, in one transaction. A tile that is there already was partly open, and is
     /// replaced.
     pub(super) fn write_tiles(
@@ -282,7 +237,6 @@ impl Store {
         run: RunId,
         tiles: &[Blob],
         standings: &[(usize, Standing)],
-        names: &[i64],
     ) -> Result<(), StoreError> {
         let failed = || StoreError::sqlite(&self.path, "the run cannot be written down");
         let transaction = self
@@ -293,9 +247,7 @@ impl Store {
             let insert = "INSERT OR REPLACE INTO tiles (run, number, open, targets, states, details) \
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let mut tile = transaction.prepare_cached(insert).map_err(failed())?;
-            let insert = "INSERT OR REPLACE INTO listings (target, list, run, role, tier, codes) \
-                          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let mut listing = transaction.prepare_cached(insert).map_err(failed())?;
+            let mut listed = transaction.prepare_cached(listed::INSERT).map_err(failed())?;
             for (place, standing) in standings {
                 let insert = "INSERT OR REPLACE INTO examinations (run, place, passed, fault) VALUES (?1, ?2, ?3, ?4)";
                 let place = i64::try_from(*place).unwrap_or(i64::MAX);
@@ -304,21 +256,17 @@ impl Store {
                     .execute(params![run.0, place, standing.passed, standing.fault])
                     .map_err(failed())?;
             }
-            let mut rows = Vec::new();
             for blob in tiles {
                 let values = params![run.0, blob.number, blob.open, blob.targets, blob.states, blob.details];
                 tile.execute(values).map_err(failed())?;
-                rows.extend(
-                    blob.listings
-                        .iter()
-                        .map(|row| (&row.target, names[usize::from(row.column)], row)),
-                );
             }
-            // In the table's own order each of its pages is touched once.
-            rows.sort_unstable_by_key(|(target, name, _)| (*target, *name));
-            for (target, name, row) in rows {
-                let values = params![target, name, run.0, row.role.as_str(), row.tier.as_str(), row.codes];
-                listing.execute(values).map_err(failed())?;
+            let blocks = tiles
+                .iter()
+                .flat_map(|blob| blob.blocks.iter().map(|block| (*block, blob.number)));
+            let mut rows: Vec<(i64, u32)> = blocks.collect();
+            rows.sort_unstable(); // in the index's own order each of its pages is touched once
+            for (block, number) in rows {
+                listed.execute(params![run.0, block, number]).map_err(failed())?;
             }
         }
         transaction.commit().map_err(failed())

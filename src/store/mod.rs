@@ -7,7 +7,8 @@
 //! cli  ─▶ Store (runs, reports, differences) ─┘
 //! ```
 //!
-//! One blob of states and one of details a tile, a row a listing: `schema` has the tables, `blob` the octets. Several
+//! One blob of states and one of details a tile, and where to look for listings of a target: `schema` has the tables,
+//! `blob` the octets, `listed` the blocks. Several
 //! processes share a file: every write is a transaction of milliseconds, and who finds it locked waits for
 //! [`BUSY_SECS`]. A run that is being worked on is held by a lock of its own (`lock`), which dies with its process.
 //!
@@ -23,8 +24,10 @@ mod history;
 mod import;
 mod journal;
 mod ledger;
+mod listed;
 mod lock;
 mod read;
+mod recollection;
 mod runs;
 mod schema;
 #[cfg(test)]
@@ -40,4 +43,5 @@ pub use journal::RunJournal;
 pub use ledger::StoreLedger;
 pub use lock::RunLock;
 pub use read::StoredList;
+pub use recollection::Recollection;
 pub use runs::{NewRun, PlanFacts, RunId, StoredRun, targets_of};

@@ -146,6 +146,13 @@ impl Store {
         tile.optional().map_err(failed())
     }
 
+    /// A tile of a run.
+    pub(super) fn tile(&self, run: RunId, number: i64) -> Result<Option<Octets>, StoreError> {
+        Ok(self
+            .next_tile(run, number.saturating_sub(1))?
+            .filter(|tile| tile.number == number))
+    }
+
     pub(super) fn dossiers_of(
         &self,
         run: RunId,

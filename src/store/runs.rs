@@ -306,7 +306,7 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = transaction.map_err(failed())?;
-        for table in ["listings", "tiles", "run_lists", "examinations", "doubts"] {
+        for table in ["listed", "tiles", "run_lists", "examinations", "doubts"] {
             let delete = format!("DELETE FROM {table} WHERE run = ?1");
             transaction.execute(&delete, [id.0]).map_err(failed())?;
         }

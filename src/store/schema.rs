@@ -11,7 +11,7 @@
 //! * `tiles`: closed tiles; `open` counts the pairs that are to be asked again. `blob` has the octets.
 //! * `doubts`: what rests on a denial that proved false ([`Doubts`](crate::dossier::Doubts)), as places of lists: pairs of
 //!   `place` that go back to pruning on `source` are read as not asked, until their tile is written again.
-//! * `listings`: a row a listing, by target: for histories. `names` are lists' ids.
+//! * `listed`: in which tiles of a run targets of a block are listed: for histories. `listed.rs` says what a block is.
 //! * `leases`: queries reserved of operators' daily budgets, in seconds since 1970.
 //!
 //! `application_id` tells our files from others, `user_version` is [`VERSION`]. A new version adds a step to [`STEPS`];
@@ -24,7 +24,7 @@ pub(super) const VERSION: i64 = STEPS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x5250_544e;
 
 /// What leads from each version to the next.
-pub(super) const STEPS: [&str; 4] = [
+pub(super) const STEPS: [&str; 5] = [
     "
 CREATE TABLE facts (
     id INTEGER PRIMARY KEY,
@@ -108,5 +108,16 @@ CREATE TABLE doubts (
     source INTEGER NOT NULL,
     PRIMARY KEY (run, place, source)
 ) STRICT, WITHOUT ROWID;
+",
+    // Filled from the tiles by `listed`.
+    "
+CREATE TABLE listed (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    block INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (run, block, number)
+) STRICT, WITHOUT ROWID;
+DROP TABLE listings;
+DROP TABLE names;
 ",
 ];

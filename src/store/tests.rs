@@ -13,7 +13,7 @@ use crate::dnsxl::{
 };
 use crate::dossier::{Dossier, Doubt, Doubts, Journal, ListFate, Observed};
 use crate::plan::Ledger;
-use crate::targets::{Kind, Target};
+use crate::targets::{Domain, Kind, Target};
 
 fn catalogue(ids: &[&str]) -> Catalogue {
     let list = |id: &&str| List {
@@ -57,22 +57,18 @@ fn catalogue(ids: &[&str]) -> Catalogue {
     Catalogue::from_parts(ids.iter().map(list).collect(), vec![operator])
 }
 
-fn lists(catalogue: &Catalogue) -> Vec<(ListIndex, String)> {
-    catalogue
-        .indexed()
-        .map(|(index, list)| (index, list.id.clone()))
-        .collect()
+fn lists(catalogue: &Catalogue) -> Vec<ListIndex> {
+    catalogue.indexed().map(|(index, _)| index).collect()
 }
 
 fn new_run(catalogue: &Catalogue, targets: &str) -> NewRun {
-    let places = lists(catalogue).into_iter().map(|(index, _)| index);
     NewRun {
         started: Timestamp::UNIX_EPOCH,
         label: "192.0.2.0/30".into(),
         target_count: 4,
         plan: [("targets".to_owned(), targets.to_owned())].into(),
         seed: u64::MAX,
-        facts: write_facts(catalogue, places),
+        facts: write_facts(catalogue, lists(catalogue).into_iter()),
     }
 }
 
@@ -375,6 +371,65 @@ fn a_history_has_first_and_last_and_old_runs_can_be_removed() {
     assert_eq!(store.prune(1).expect("removed").len(), 1);
     assert_eq!(store.history(&target).expect("read")[0].runs, 1);
     assert_eq!(store.runs().expect("read").len(), 1);
+}
+
+/// Neighbours share a block, and a list's text may come twice: what one target has is not another's, and a run that is the
+/// later one or began later is no history.
+#[test]
+fn what_earlier_runs_saw_is_recalled_target_by_target() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(&folder.path().join("runs.db")).expect("made");
+    let not = || Observation::NotListed;
+    let name = |name: &str| Dossier {
+        target: Target::Domain(Domain::new(name).expect("a name")),
+        ..dossier(0, &[not(), listed(2)])
+    };
+    let six = |last: u16| Dossier {
+        target: Target::Ip6([0x2001, 0xdb8, 0, 0, 0, 0, 0, last].into()),
+        ..dossier(0, &[listed(u8::try_from(last).expect("small")), not()])
+    };
+    let mut hour = 0;
+    let mut at = |lists: &[&str], dossiers: &[Dossier]| {
+        hour += 1;
+        let run = keep(&mut store, &catalogue(lists), dossiers);
+        let update = "UPDATE runs SET started = ?2 WHERE id = ?1";
+        let started = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour);
+        let values = rusqlite::params![run.id.0, started.to_string()];
+        store.connection.execute(update, values).expect("dated");
+        store.run(run.id).expect("read").expect("there")
+    };
+    let all = [
+        dossier(7, &[listed(2), not()]),
+        dossier(8, &[not(), not()]),
+        name("a.test"),
+        six(2),
+        six(3),
+    ];
+    let first = at(&["one", "two"], &all);
+    let second = at(&["two", "one"], &[dossier(7, &[listed(4), listed(3)])]);
+    let third = at(&["one", "two"], &[dossier(8, &[listed(2), listed(2)])]);
+    at(&["one", "two"], &[dossier(7, &[listed(2), listed(2)])]);
+    let again = store.again().expect("opened");
+    let mut recollection = Recollection::of(again, &third, |_| true).expect("read");
+    assert_eq!(recollection.moments(), [first.started, second.started]);
+    let mut of = |dossier: &Dossier| -> Vec<(String, bool, bool)> {
+        let seen = recollection.earlier(&dossier.target).expect("read").iter();
+        let dates =
+            |seen: &crate::dossier::Earlier| (seen.first_seen == first.started, seen.last_seen == second.started);
+        seen.map(|seen| (seen.list.clone(), dates(seen).0, dates(seen).1))
+            .collect()
+    };
+    let (one, two) = ("one".to_owned(), "two".to_owned());
+    assert_eq!(of(&all[0]), [(one.clone(), true, true), (two.clone(), false, true)]);
+    assert_eq!(of(&all[1]), []);
+    assert_eq!(of(&all[2]), [(two, true, false)]);
+    assert_eq!(of(&all[4]), [(one, true, false)]);
+    assert_eq!(of(&name("b.test")), []);
+    let codes = |dossier: &Dossier| store.history(&dossier.target).expect("read")[0].codes.clone();
+    assert_eq!(
+        (codes(&all[3]), codes(&all[4])),
+        (vec!["127.0.0.2".into()], vec!["127.0.0.3".into()])
+    );
 }
 
 thread_local! {
