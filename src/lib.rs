@@ -12,7 +12,8 @@
 //! each list, then asks what is pending through one sans-IO [`engine`] over [`transport`]'s sockets, and turns outcomes into
 //! observations by the rules of [`dnsxl`]. The [`stages`] ask for names, policies and origins through the same engine.
 //! Observations live in a [`dossier::Tile`] until every one is settled and confirmed by a later control; then its targets become
-//! dossiers, which the [`store`] keeps, [`verdict`] judges and [`report`] writes.
+//! dossiers, which the [`store`] keeps, [`verdict`] judges and [`report`] writes. What was pruned on a denial that proves false is
+//! recalled from the store after the last tile, asked, and handed out again as a revision.
 //!
 //! Three ideas carry the rest:
 //!
