@@ -16,6 +16,7 @@ fn told(folder: &Path, arguments: &[&str]) -> String {
     }
     command
         .env("XDG_CONFIG_HOME", folder)
+        .env("XDG_STATE_HOME", folder)
         .env("COLUMNS", "100")
         .current_dir(folder);
     command.timeout(std::time::Duration::from_secs(120));
@@ -269,4 +270,47 @@ fn a_place_that_cannot_be_written_is_told_before_the_first_query() {
         "missing/report.csv",
     ];
     insta::assert_snapshot!(told(folder().path(), &arguments));
+}
+
+#[test]
+fn places_that_are_full_or_absent_are_named() {
+    let said = |format: &str, tmp: &str| {
+        let folder = folder();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_reputon"));
+        command.args([
+            "scan",
+            "203.0.113.0/30",
+            "--lab",
+            "-q",
+            "--stages",
+            "none",
+            "--db",
+            "none",
+            "-f",
+            format,
+        ]);
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("a device");
+        let (config, output) = (
+            folder.path(),
+            command.env("XDG_CONFIG_HOME", folder.path()).env("TMPDIR", tmp),
+        );
+        let output = output.current_dir(config).stdout(full).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    for format in ["csv", "jsonl", "table"] {
+        let said = said(format, "/tmp");
+        assert!(
+            said.starts_with("reputon: standard output cannot be written to: "),
+            "{said}"
+        );
+    }
+    let said = said("json", "/nowhere");
+    assert!(
+        said.starts_with("reputon: a temporary file in /nowhere: ") && said.contains("TMPDIR"),
+        "{said}"
+    );
 }

@@ -306,31 +306,13 @@ fn what_was_asked_today_is_off_the_budget() {
 /// Related names are told as a bound, with the reason.
 #[test]
 fn what_stages_may_find_is_told_as_a_bound() {
-    let plan = json(&[
-        "plan",
-        "-f",
-        "json",
-        "--lab",
-        "--lists",
-        "operator:lab",
-        "203.0.113.0/24",
-        "example.net",
-    ]);
+    let setting = "-q -f json --lab --lists operator:lab 203.0.113.0/24 example.net";
+    let of = |command| json(&std::iter::once(command).chain(setting.split(' ')).collect::<Vec<_>>());
+    let (plan, scan) = (of("plan"), of("scan"));
     let number = |value: &Value| value.as_u64().expect("a number");
     assert_eq!(plan["related"]["names_most"], 256 + 3);
     assert!(number(&plan["related"]["queries_most"]) > 256 && plan["related"]["why"].is_string());
     assert!(number(&plan["lookups_most"]) > number(&plan["lookups"]));
-    let scan = json(&[
-        "scan",
-        "-q",
-        "-f",
-        "json",
-        "--lab",
-        "--lists",
-        "operator:lab",
-        "203.0.113.0/24",
-        "example.net",
-    ]);
     let most = number(&plan["queries_most"]) + number(&plan["lookups_most"]) + number(&plan["related"]["queries_most"]);
     assert!((number(&plan["queries_least"])..=most).contains(&number(&scan["run"]["asked"])));
 }

@@ -40,7 +40,7 @@ fn scan(server: SocketAddr, more: &[&str]) -> (Vec<String>, Value) {
         .args(["--route", &format!("{ZONE}={server}"), "--catalogue"])
         .arg(&file)
         .args(more)
-        .env("XDG_DATA_HOME", folder.path())
+        .env("XDG_STATE_HOME", folder.path())
         .output()
         .expect("it runs");
     let report: Value = serde_json::from_slice(&output.stdout)

@@ -4,9 +4,12 @@
 mod peers;
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use peers::Peer;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 const ZONE: &str = "bl.peer.test";
@@ -160,4 +163,80 @@ fn nsd_with_its_rate_limiting_is_never_misread() {
         expected.len()
     );
     assert!(known.iter().all(|(target, codes)| expected[target] == *codes));
+}
+
+/// The zone is emptied in mid-run, its name stays, and unbound has the test entry in its cache: whatever was learnt since is
+/// not known, and nobody who was listed becomes clean.
+#[test]
+fn a_zone_emptied_behind_the_cache_of_unbound_clears_nobody() {
+    let listed = |address: u32| address.is_multiple_of(2);
+    let mut text = String::from(":127.0.0.2:entry\n127.0.0.2\n");
+    for address in (0..8_192u32).filter(|&address| listed(address)) {
+        text += &format!("198.18.{}.{}\n", address / 256, address % 256);
+    }
+    let Some(server) = Peer::rbldnsd(&[(ZONE, "ip4set", text.as_bytes())]) else {
+        return;
+    };
+    // Of what there is outside the zone, nobody in the world is asked.
+    let stub = format!(
+        "  local-zone: \".\" static\n  local-zone: \"{ZONE}.\" transparent\nstub-zone:\n  name: \"{ZONE}\"\n  \
+         stub-addr: {}@{}\n",
+        server.addr().ip(),
+        server.addr().port()
+    );
+    let Some(resolver) = Peer::unbound(&stub) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, db) = (folder.path().join("peer.toml"), folder.path().join("runs.db"));
+    std::fs::write(&file, CATALOGUE.replace("tier = \"B\"", "tier = \"B\"\ntxt = false")).expect("written");
+    let resolver = resolver.addr().to_string();
+    let mut scan = std::process::Command::new(env!("CARGO_BIN_EXE_reputon"));
+    scan.args([
+        "scan",
+        "198.18.0.0/19",
+        "-q",
+        "-f",
+        "json",
+        "--only-catalogue",
+        "--stages",
+        "none",
+    ]);
+    scan.args([
+        "--lists",
+        "peer-bl",
+        "--rate",
+        "1500",
+        "--resolver",
+        &resolver,
+        "--catalogue",
+    ]);
+    scan.arg(&file).arg("--db").arg(&db);
+    let scan = scan.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let scan = scan.expect("it starts");
+    // The first answers are confirmed and written down.
+    let begun = Instant::now();
+    let closed = |database: Connection| {
+        database.busy_timeout(Duration::from_secs(10))?;
+        database.query_row("SELECT count(*) FROM tiles", [], |row| row.get::<_, u32>(0))
+    };
+    let written = || Connection::open_with_flags(&db, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(closed);
+    while written().unwrap_or(0) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is ever written");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    server.serve_instead(b"");
+    let output = scan.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let targets = report["targets"].as_array().expect("targets").iter();
+    let count = |what: &str| targets.clone().filter(|target| target[what] == 1).count();
+    assert!(count("listed") > 0 && count("unknown") > 1_000, "{}", report["lists"]);
+    let false_clean = targets.clone().filter(|target| {
+        let address: std::net::Ipv4Addr = target["target"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .expect("an address");
+        target["not_listed"] == 1 && listed(address.to_bits())
+    });
+    assert_eq!(false_clean.count(), 0, "{}", report["lists"]);
+    assert_eq!(report["lists"][0]["cause"], "no_test_point", "{}", report["lists"]);
 }

@@ -94,7 +94,7 @@ impl World {
         command.arg("--db").arg(db).args(more);
         command
             .current_dir(self.folder.path())
-            .env("XDG_DATA_HOME", self.folder.path());
+            .env("XDG_STATE_HOME", self.folder.path());
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -9,6 +9,7 @@ use reputon::verdict::NagiosStatus;
 use super::args::{Cli, Command, ConfigCommand, command};
 use super::config::Config;
 use super::{build, commands, hide, pages, room, signals};
+use crate::cli::stdout::stdout;
 
 /// The exit status of usage, configuration and I/O errors.
 pub(crate) const FAILED: u8 = 2;
@@ -127,7 +128,7 @@ fn is_nagios(cli: &Cli) -> bool {
 /// What a Nagios plugin that cannot do its work says: exit status 2 would mean that something was found.
 fn nagios_unknown(why: &str) -> u8 {
     let why = visible(why).replace('|', "/"); // what follows a bar is performance data
-    let _ = writeln!(io::stdout(), "REPUTON UNKNOWN - {why}"); // nobody reads it: nothing more can be done
+    let _ = writeln!(stdout(), "REPUTON UNKNOWN - {why}"); // nobody reads it: nothing more can be done
     NagiosStatus::Unknown.code()
 }
 
@@ -144,7 +145,7 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 fn page(page: Vec<u8>) -> anyhow::Result<u8> {
-    io::stdout().lock().write_all(&page)?;
+    stdout().write_all(&page)?;
     Ok(0)
 }
 

@@ -23,6 +23,7 @@ mod records;
 mod reports;
 mod room;
 mod signals;
+mod stdout;
 mod values;
 mod zone_data;
 

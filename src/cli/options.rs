@@ -170,7 +170,8 @@ pub(crate) struct PaceOptions {
     pub(crate) window: Option<u16>,
 
     /// Ask once for a /24 where the answer shows that nothing in it is listed (RFC 8020). With --direct or --route only, and
-    /// only of servers that prove it by the list's test entry
+    /// only of servers that prove it by the list's test entry; where one proves false later, all that rested on it is asked
+    /// and comes again with "revision": 2
     #[arg(long)]
     pub(crate) prune: bool,
 

@@ -275,6 +275,11 @@ impl Examination<'_> {
 }
 
 impl Reader<'_> {
+    /// Whether a reply to a [presence](super::ProbeRole::Presence) probe says that the name is there, without such a record.
+    pub fn shows_presence(&self, reply: &ProbeReply) -> bool {
+        self.sight_of(reply) == Some(Sight::NoData)
+    }
+
     /// A probe's reply, sorted; none for silence.
     pub(super) fn sight_of(&self, reply: &ProbeReply) -> Option<Sight> {
         reply.heard().map(|heard| self.sight(heard))

@@ -37,6 +37,9 @@ const LISTED_SHARE: f64 = 0.02;
 /// Operators that are told of as those without which the run would be shorter.
 const WITHOUT_MAX: usize = 3;
 
+/// Round trips may be so many times those that are assumed: 200 ms is across an ocean, or a busy resolver.
+pub const STRETCH: u64 = 4;
+
 /// What is less than this share of the time is no saving.
 const SAVING: f64 = 0.05;
 
@@ -154,6 +157,8 @@ pub struct Estimate {
     pub seconds: f64,
     /// The same with pruning at its best; none without pruning.
     pub seconds_least: Option<f64>,
+    /// The same if round trips are [`STRETCH`] times what is assumed of them.
+    pub seconds_far: f64,
     /// What decides that.
     pub bound: Bound,
     /// The operators that bind the run, one after the other, and the seconds that it takes without them so far.
@@ -272,19 +277,9 @@ impl Plan<'_> {
         } = self.count(paces, &survey, rng);
         let mut loads: Vec<Load> = loads.into_values().collect();
         loads.iter_mut().for_each(|load| load.today = load.today(paces.retries));
-        let work = |streams: &[Stream], loads: &[Load], pruned: bool, left_out: &BTreeSet<OperatorIndex>| {
-            let work = Work {
-                streams,
-                loads,
-                paces,
-                lookups: lookups.usual,
-                pruned,
-            };
-            work.timing(left_out)
-        };
         let all = BTreeSet::new();
         // Lists that are asked slowly are controlled by time; these controls take time themselves, but little.
-        let first = work(&streams, &loads, false, &all);
+        let first = Work::of(&streams, &loads, paces, lookups.usual).timing(&all);
         for lane in &lanes {
             let more = lane.control * self.controls_by_time(lane, &first);
             let load = loads.iter_mut().find(|load| load.operator == lane.operator);
@@ -292,20 +287,26 @@ impl Plan<'_> {
             streams[lane.stream].queries += more;
         }
         loads.iter_mut().for_each(|load| load.today = load.today(paces.retries));
-        let timing = work(&streams, &loads, false, &all);
+        let work = Work::of(&streams, &loads, paces, lookups.usual);
+        let pruned = Work { pruned: true, ..work };
+        let far = Work {
+            stretch: STRETCH,
+            ..work
+        };
+        let timing = work.timing(&all);
         let prunable: u64 = streams.iter().map(|stream| stream.prunable).sum();
         Estimate {
             special_use: survey.special.iter().sum(),
             related: self.related(paces, &survey, rng),
-            checks: if paces.skip_health {
-                0
-            } else {
-                (CHECK_NAMES * paces.ways.resolvers.len()) as u64
+            checks: match paces.skip_health || timing.bound == Bound::Nothing {
+                true => 0,
+                false => (CHECK_NAMES * paces.ways.resolvers.len()) as u64,
             },
             seconds: timing.seconds,
-            seconds_least: (prunable > 0).then(|| work(&streams, &loads, true, &all).seconds),
+            seconds_least: (prunable > 0).then(|| pruned.timing(&all).seconds),
+            seconds_far: far.timing(&all).seconds,
             bound: timing.bound,
-            without: without(&timing, |left_out| work(&streams, &loads, false, left_out)),
+            without: without(&timing, |left_out| work.timing(left_out)),
             days: loads.iter().map(Load::days).max().unwrap_or(1),
             measured: (
                 streams.iter().filter(|stream| stream.way.is_measured).count(),

@@ -21,7 +21,7 @@ mod survey;
 mod timing;
 pub(crate) mod ways;
 
-pub use estimate::{Bound, Estimate, LearntBy, Load, Paces, Related, Row};
+pub use estimate::{Bound, Estimate, LearntBy, Load, Paces, Related, Row, STRETCH};
 pub use ledger::{LEASE_SPAN, Ledger, RunLedger, chunk_of};
 pub use local::LocalList;
 pub use plan::{Column, Keys, Plan, Treatment};

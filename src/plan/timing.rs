@@ -46,6 +46,8 @@ pub(super) struct Work<'a> {
     pub(super) lookups: u64,
     /// Pruning is at its best.
     pub(super) pruned: bool,
+    /// Round trips are so many times what is known or assumed of them.
+    pub(super) stretch: u64,
 }
 
 /// How long it takes.
@@ -67,7 +69,19 @@ struct Limits {
 const MACHINE: usize = 0;
 const RATE: usize = 1;
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// All of it, as it is assumed to be.
+    pub(super) fn of(streams: &'a [Stream], loads: &'a [Load], paces: &'a Paces, lookups: u64) -> Work<'a> {
+        Work {
+            streams,
+            loads,
+            paces,
+            lookups,
+            pruned: false,
+            stretch: 1,
+        }
+    }
+
     /// The time without these operators' lists.
     pub(super) fn timing(&self, left_out: &BTreeSet<OperatorIndex>) -> Timing {
         let mut limits = Limits {
@@ -76,9 +90,14 @@ impl Work<'_> {
             servers: Vec::new(),
         };
         let operators: Vec<Option<usize>> = self.loads.iter().map(|load| limits.operator(load)).collect();
-        let resolving = self.paces.ways.resolving();
+        let stretched = |way: &Way| Way {
+            rtt: way.rtt.times(self.stretch),
+            ..way.clone()
+        };
+        let resolving = stretched(&self.paces.ways.resolving());
+        let ways: Vec<Way> = self.streams.iter().map(|stream| stretched(&stream.way)).collect();
         let mut flows = Vec::new();
-        for stream in self.streams {
+        for (stream, way) in self.streams.iter().zip(&ways) {
             let place = self.loads.binary_search_by_key(&stream.operator, |load| load.operator);
             let place = place.expect("each stream's operator has a load");
             let load = &self.loads[place];
@@ -88,7 +107,7 @@ impl Work<'_> {
                 true => 0,
                 false => stream.queries - if self.pruned { stream.prunable } else { 0 },
             };
-            flows.push(limits.flow(queries as f64 * today, &stream.way, operators[place]));
+            flows.push(limits.flow(queries as f64 * today, way, operators[place]));
         }
         let mut lookups = limits.flow(self.lookups as f64, &resolving, None);
         lookups.most_qps = lookups
@@ -97,7 +116,7 @@ impl Work<'_> {
         flows.push(lookups);
         let ended = run(&flows, &limits.qps);
         let alone = |way: &Way| way.rtt.as_secs_f64() * if self.paces.skip_health { 1.0 } else { TRIPS as f64 };
-        let ways = self.streams.iter().map(|stream| &stream.way).chain([&resolving]);
+        let ways = ways.iter().chain([&resolving]);
         let mut last = (0.0, Bound::Nothing);
         let mut ends = Vec::new();
         for ((ended, flow), way) in ended.iter().zip(&flows).zip(ways) {
@@ -126,7 +145,7 @@ impl Work<'_> {
     fn before(&self, resolving: &Way) -> f64 {
         let checks = u64::from(!self.paces.skip_health && !self.paces.ways.resolvers.is_empty());
         let seeks = if self.paces.ways.direct { TRIPS_TO_SEEK } else { 0 };
-        resolving.rtt.times(checks).as_secs_f64() + FAR.times(seeks).as_secs_f64()
+        resolving.rtt.times(checks).as_secs_f64() + FAR.times(seeks * self.stretch).as_secs_f64()
     }
 }
 

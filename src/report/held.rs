@@ -20,10 +20,8 @@ impl Spool {
     /// A file in a folder; none: the system's.
     pub(super) fn open(folder: Option<&Path>) -> io::Result<Spool> {
         let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
-        Ok(Spool {
-            file: tempfile::tempfile_in(&folder)?,
-            folder,
-        })
+        let file = named(tempfile::tempfile_in(&folder), &folder)?;
+        Ok(Spool { file, folder })
     }
 
     /// The same file, at the same place in it.
@@ -33,28 +31,27 @@ impl Spool {
             folder: self.folder.clone(),
         })
     }
+}
 
-    fn named<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        result.map_err(|error| {
-            let folder = visible_octets(self.folder.as_os_str().as_encoded_bytes());
-            let text =
-                format!("a temporary file in {folder}: {error}; make room there, or name another folder as TMPDIR");
-            io::Error::new(error.kind(), text)
-        })
-    }
+fn named<T>(result: io::Result<T>, folder: &Path) -> io::Result<T> {
+    result.map_err(|error| {
+        let folder = visible_octets(folder.as_os_str().as_encoded_bytes());
+        let text = format!("a temporary file in {folder}: {error}; make room there, or name another folder as TMPDIR");
+        io::Error::new(error.kind(), text)
+    })
 }
 
 impl Read for Spool {
     fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(octets);
-        self.named(read)
+        named(read, &self.folder)
     }
 }
 
 impl Write for Spool {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         let written = self.file.write(octets);
-        self.named(written)
+        named(written, &self.folder)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -5,13 +5,13 @@ use rand::RngExt;
 use crate::clock::{Instant, Span};
 use crate::dnsxl::Control as Verdict;
 use crate::dnsxl::{
-    Cause, Evidence, Fault, Health, Observation, Probe, ProbeReply, ProbeRole, Reader, canary, code_entries, judge,
-    judge_control, more_canaries, probes, resolver_verdict,
+    Cause, Evidence, Fault, Health, Probe, ProbeReply, ProbeRole, Reader, canary, code_entries, judge, judge_control,
+    more_canaries, probes, resolver_verdict,
 };
 use crate::dossier::{Epoch, SecondChance, Voice};
 use crate::exchange::{Ask, End, Outcome, Unsent, Upstream};
 use crate::plan::habits::{CONTROL_ANSWERS, CONTROL_SPAN};
-use crate::wire::{Answer, Name, Rcode, Rtype, decode};
+use crate::wire::{Answer, Name, Rtype, decode};
 
 use super::lane::{Control, Lane, Presence, Question, SUSPENSIONS_MAX, Standing};
 use super::network::Network;
@@ -51,8 +51,7 @@ impl<N: Network> Worker<'_, N> {
         let lane = &mut self.lanes[usize::from(index.0)];
         let list = plan.catalogue.list(lane.list);
         let mut probes = probes(list, lane.kind, &mut self.rng);
-        let own_servers = lane.direct || lane.routed;
-        if lane.presence == Presence::Unknown && plan.asks_presence(lane.column, lane.kind, own_servers) {
+        if lane.presence == Presence::Unknown && plan.asks_presence(lane.column, lane.kind, lane.has_own_servers()) {
             lane.presence_asked = self.rng.random();
             probes.extend(lane.ask_presence(list));
         }
@@ -157,7 +156,7 @@ impl<N: Network> Worker<'_, N> {
     fn learn_presence(&mut self, index: LaneIndex, number: usize) {
         let lane = &self.lanes[usize::from(index.0)];
         let reply = lane.questions[number].reply.as_ref();
-        let there = reply.is_some_and(|reply| is_there(&self.reader(lane), reply));
+        let there = reply.is_some_and(|reply| self.reader(lane).shows_presence(reply));
         let lane = &mut self.lanes[usize::from(index.0)];
         if lane.presence == Presence::Unknown {
             lane.presence = if there { Presence::Shown } else { Presence::Untold };
@@ -322,7 +321,7 @@ impl<N: Network> Worker<'_, N> {
             let mut questions: Vec<Probe> = all.filter(|probe| probe.role == ProbeRole::Positive).collect();
             questions.push(canary(kind, &mut self.rng));
             let lane = &mut self.lanes[usize::from(index.0)];
-            if lane.presence == Presence::Shown {
+            if lane.presence != Presence::Untold && plan.asks_presence(lane.column, kind, lane.has_own_servers()) {
                 questions.extend(lane.ask_presence(plan.catalogue.list(list)));
             }
             self.ask_probes(now, index, via, questions);
@@ -336,22 +335,25 @@ impl<N: Network> Worker<'_, N> {
         let mut gone = Vec::new();
         let mut failed = Vec::new();
         for question in &lane.questions {
-            let reply = question.reply.as_ref().expect("all are answered");
+            let Some(reply) = &question.reply else { continue }; // it is not waited for
             match judge_control(&reader, lane.kind, (question.role, reply), control.listed) {
                 Verdict::Good => (),
                 Verdict::Again => again.push(question.via),
-                Verdict::Failed(fault) if question.role == ProbeRole::Presence => gone.push((question.via, fault)),
-                Verdict::Failed(fault) => failed.push((question.via, fault)),
+                Verdict::Failed(fault) if question.role != ProbeRole::Presence => failed.push((question.via, fault)),
+                // A list that has never shown that it tells such names apart says nothing by this.
+                Verdict::Failed(fault) if lane.presence == Presence::Shown => gone.push((question.via, fault)),
+                Verdict::Failed(_) => (),
             }
         }
         let kind = lane.kind;
         let mut recall = Vec::new();
         if control.recalled {
-            let there = |question: &Question| {
-                let reply = question.reply.as_ref().filter(|_| question.role == ProbeRole::Presence);
-                reply.is_some_and(|reply| is_there(&reader, reply))
-            };
-            match lane.questions.iter().any(there) {
+            let asked = lane
+                .questions
+                .iter()
+                .filter(|question| question.role == ProbeRole::Presence);
+            let mut replies = asked.filter_map(|question| question.reply.as_ref());
+            match replies.any(|reply| reader.shows_presence(reply)) {
                 // Its servers do not agree about such names: they show nothing.
                 true => self.lanes[usize::from(index.0)].presence = Presence::Untold,
                 false => failed.extend(gone),
@@ -529,18 +531,6 @@ impl<N: Network> Worker<'_, N> {
         });
         moments.min()
     }
-}
-
-/// Whether a reply says that the name is there, though it has no such record.
-fn is_there(reader: &Reader<'_>, reply: &ProbeReply) -> bool {
-    let interpreted = reply.heard().map(|heard| reader.interpret(heard));
-    matches!(
-        reply,
-        ProbeReply::Reply {
-            rcode: Rcode::NOERROR,
-            ..
-        }
-    ) && interpreted == Some(Observation::NotListed)
 }
 
 /// The answer in a reply's message, if there is one that can be read.

@@ -188,6 +188,11 @@ impl Lane {
         !open.any(waits)
     }
 
+    /// Whether no resolver, with its cache, is between.
+    pub(super) fn has_own_servers(&self) -> bool {
+        self.direct || self.routed
+    }
+
     /// The next question for the presence of the test entry, if the list has one.
     pub(super) fn ask_presence(&mut self, list: &List) -> Option<Probe> {
         self.presence_asked = self.presence_asked.wrapping_add(1);

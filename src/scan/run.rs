@@ -354,8 +354,8 @@ impl Scan<'_> {
         let mut worker = self.worker(network, entropy, memory);
         let mut doors = self.doors();
         let kinds: Vec<Kind> = self.plan.kinds().filter(|&kind| self.asks_about(kind)).collect();
-        let asks =
-            worker.explainer.is_wanted() || (0..self.plan.columns.len()).any(|column| self.is_asked(column, &kinds));
+        let looks = worker.explainer.is_wanted() && !kinds.is_empty();
+        let asks = looks || (0..self.plan.columns.len()).any(|column| self.is_asked(column, &kinds));
         let (resolvers, mut faults) = match asks {
             true => self.check_resolvers(&mut worker, &mut doors, stop)?,
             false => (Vec::new(), Vec::new()), // nobody is waited for whom nothing is asked through

@@ -134,6 +134,17 @@ impl Peer {
         Some(Peer::start(command, dir, addr, zone))
     }
 
+    /// Has rbldnsd serve another text in its first zone.
+    pub fn serve_instead(&self, text: &[u8]) {
+        let (file, fresh) = (self.dir().join("file0"), self.dir().join("fresh"));
+        fs::write(&fresh, text).expect("a file in a directory of our own");
+        fs::rename(&fresh, &file).expect("in the same directory");
+        let hung_up = Command::new("kill")
+            .args(["-HUP", &self.child.id().to_string()])
+            .status();
+        assert!(hung_up.expect("kill is there").success());
+    }
+
     /// Whether rbldnsd loads this file at all.
     pub fn rbldnsd_loads(kind: &str, text: &[u8]) -> Option<bool> {
         let dir = directory();

@@ -24,6 +24,7 @@ use crate::cli::args::BenchArgs;
 use crate::cli::options::TextChoice;
 use crate::cli::progress::Quiet;
 use crate::cli::signals;
+use crate::cli::stdout::stdout;
 
 /// Questions to a server on this machine: the whole benchmarking block, 198.18.0.0/15 (RFC 2544).
 pub(crate) const QUERIES_MAX: u32 = 1 << 17;
@@ -108,7 +109,7 @@ fn write(args: &BenchArgs, (server, embedded): (SocketAddr, bool), report: &RunR
     let seconds = report.elapsed.as_secs_f64().max(1e-9);
     let per_second = report.answered as f64 / seconds;
     let nanoseconds = cpu * 1e9 / sent as f64;
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if args.format.is_json() {
         let record = json!({
             "server": server.to_string(),

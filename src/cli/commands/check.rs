@@ -28,6 +28,7 @@ use crate::cli::keeping::ledger;
 use crate::cli::options::TextChoice;
 use crate::cli::progress::{Bars, Quiet};
 use crate::cli::records::{is_usable, talk};
+use crate::cli::stdout::stdout;
 use crate::cli::{build, signals, zone_data};
 
 /// Addresses of one mail server that are looked at: more are a pool, and a pool is scanned.
@@ -318,7 +319,7 @@ fn write(
         true => TextChoice::Table,
         false => TextChoice::Json,
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match args.format.format.unwrap_or(default) {
         TextChoice::Table => {
             let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -1,7 +1,7 @@
 //! `reputon config show`: every option with its value and where that comes from; keys and webhooks masked. What it prints
 //! is a configuration file again.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::{Arg, ArgAction, Command};
 use reputon::dnsxl::Catalogue;
@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::cli::args::{ConfigShowArgs, command};
 use crate::cli::config::{Config, settable, shown, usual_place, variable};
 use crate::cli::options::TextChoice;
+use crate::cli::stdout::stdout;
 use crate::cli::values::Webhook;
 
 /// What stands for a secret.
@@ -31,7 +32,7 @@ pub(crate) fn show(args: &ConfigShowArgs, config: &Config) -> anyhow::Result<u8>
     let table = command();
     let rows = rows(&table, config);
     let keys = keys(config)?;
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if args.format.format == Some(TextChoice::Json) {
         let options: Vec<serde_json::Value> = rows
             .iter()

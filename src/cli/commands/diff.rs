@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::cli::args::DiffArgs;
 use crate::cli::keeping::{before, needed, run_named};
 use crate::cli::options::TextChoice;
+use crate::cli::stdout::stdout;
 
 /// The exit status if a target is newly listed on a block list of the tier that fails, or a harder one.
 const WORSE: u8 = 1;
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<u8> {
         true => TextChoice::Table,
         false => TextChoice::Json,
     };
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(stdout());
     match args.format.format.unwrap_or(default) {
         TextChoice::Json => {
             let mut value = serde_json::to_value(&difference).context("a difference is plain JSON")?;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::args::HistoryArgs;
 use crate::cli::keeping::needed;
 use crate::cli::options::TextChoice;
+use crate::cli::stdout::stdout;
 
 /// Shows the history of a target.
 pub(crate) fn run(args: &HistoryArgs, quiet: bool) -> anyhow::Result<u8> {
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &HistoryArgs, quiet: bool) -> anyhow::Result<u8> {
         true => TextChoice::Table,
         false => TextChoice::Json,
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match args.format.format.unwrap_or(default) {
         TextChoice::Json => {
             let mut seen = Vec::new();

@@ -1,6 +1,6 @@
 //! `reputon lab`: serves the embedded world on loopback until it is stopped.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use reputon::dnsxl::Questions;
 use reputon::lab::{Face, Lab, LabOptions, ServedList, rehearse};
 
 use crate::cli::args::LabArgs;
+use crate::cli::stdout::stdout;
 use crate::cli::{build, signals};
 
 /// How often a stop request is looked for.
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &LabArgs, quiet: bool) -> anyhow::Result<u8> {
         lists,
         ..LabOptions::default()
     })?;
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     for face in Face::ALL {
         writeln!(out, "{}\t{}", face.as_str(), lab.face(face))?;
     }

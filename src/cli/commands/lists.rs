@@ -13,6 +13,7 @@ use crate::cli::args::{FileArgs, FilesArgs, ListsArgs, ListsCommand, ListsLsArgs
 use crate::cli::build;
 use crate::cli::commands::lists_check;
 use crate::cli::options::{ListsChoice, TextChoice};
+use crate::cli::stdout::stdout;
 
 /// Does what was asked of the catalogue.
 pub(crate) fn run(args: &ListsArgs, quiet: bool) -> anyhow::Result<u8> {
@@ -34,7 +35,7 @@ fn ls(args: &ListsLsArgs, quiet: bool) -> anyhow::Result<u8> {
         false => ListsChoice::Json,
     };
     let rows = selected.iter().map(|&list| row(&catalogue, list));
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match args.format.format.unwrap_or(default) {
         ListsChoice::Json => writeln!(out, "{}", to_json(&Value::Array(rows.collect())))?,
         ListsChoice::Csv => {
@@ -107,7 +108,7 @@ fn show(args: &ListsShowArgs, quiet: bool) -> anyhow::Result<u8> {
         false => TextChoice::Json,
     };
     let format = args.format.format.unwrap_or(default);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     for id in &args.ids {
         let everything = match catalogue.by_id(id) {
             Some(list) => everything(&catalogue, list),
@@ -230,7 +231,7 @@ fn import_file(args: &FileArgs, quiet: bool) -> anyhow::Result<u8> {
     let name = args.file.display().to_string();
     let text = read(&args.file)?;
     let imported = import(&visible(&name), &text).map_err(|mistake| anyhow::anyhow!("{mistake}"))?;
-    io::stdout().lock().write_all(imported.toml.as_bytes())?;
+    stdout().write_all(imported.toml.as_bytes())?;
     if !quiet {
         for skipped in &imported.skipped {
             eprintln!("reputon: {skipped}");

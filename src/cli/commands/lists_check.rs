@@ -17,6 +17,7 @@ use crate::cli::args::ListsCheckArgs;
 use crate::cli::ground::start_lab;
 use crate::cli::keeping::ledger;
 use crate::cli::options::ListsChoice;
+use crate::cli::stdout::stdout;
 use crate::cli::{build, signals};
 
 /// The exit status where a list does not work, or none could be asked.
@@ -137,7 +138,7 @@ fn write(args: &ListsCheckArgs, catalogue: &Catalogue, report: &ExamineReport) -
         false => ListsChoice::Json,
     };
     let rows = report.lists.iter().map(|list| row(catalogue, list));
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match args.format.format.unwrap_or(default) {
         ListsChoice::Json => writeln!(out, "{}", to_json(&Value::Array(rows.collect())))?,
         ListsChoice::Csv => {

@@ -16,6 +16,7 @@ use crate::cli::commands::plan_table::{Told, write};
 use crate::cli::ground::{Ground, check_pruning};
 use crate::cli::keeping::database;
 use crate::cli::options::TextChoice;
+use crate::cli::stdout::stdout;
 
 /// Why more names may be asked about than were given.
 const RELATED_WHY: &str = "the stages find the domains of addresses' names and the addresses that take domains' mail, and lists \
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
         true => TextChoice::Table,
         false => TextChoice::Json,
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let targets = plan.targets.len();
     match args.format.format.unwrap_or(default) {
         TextChoice::Json => {
@@ -137,6 +138,7 @@ fn json(catalogue: &Catalogue, targets: u64, estimate: &Estimate, paces: &Paces)
         "rate": paces.rate_qps,
         "seconds": tenths(estimate.seconds),
         "seconds_least": estimate.seconds_least.map(tenths),
+        "seconds_far": tenths(estimate.seconds_far),
         "bound": { "by": by, "operator": operator },
         "without": without.collect::<Vec<Value>>(),
         "days": estimate.days,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use reputon::dnsxl::{Catalogue, OperatorIndex, Reason};
-use reputon::plan::{Bound, Estimate, LearntBy, Load, Paces};
+use reputon::plan::{Bound, Estimate, LearntBy, Load, Paces, STRETCH};
 use reputon::report::visible;
 use reputon::targets::Kind;
 
@@ -15,6 +15,9 @@ use super::plan::how;
 
 /// Below this, a run takes about a second: nobody can say more beforehand.
 const ABOUT_A_SECOND: f64 = 1.5;
+
+/// What makes a run longer by this factor is told.
+const MATTERS: f64 = 1.2;
 
 /// Operators whose day's limit is reached that are told one by one.
 const REACHED_SHOWN: usize = 5;
@@ -181,20 +184,24 @@ fn time(out: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
         )?;
     }
     let (measured, asked) = estimate.measured;
-    let assumed = match (paces.ways.lab, estimate.bound) {
-        (true, _) => "no delay: the lab is on this machine".to_owned(),
-        (false, Bound::Servers) if measured == asked => "round trips are those of earlier runs".to_owned(),
-        (false, Bound::Servers) => {
+    let assumed = match paces.ways.lab {
+        true => "no delay: the lab is on this machine".to_owned(),
+        false if measured == asked => "round trips are those of earlier runs".to_owned(),
+        false => {
             let of = if measured > 0 {
                 format!(" for {} of {asked} lists", asked - measured)
             } else {
                 String::new()
             };
-            format!(
-                "a round trip of 50 ms is assumed{of} (0.2 ms to a --route on this network): another one changes the time alike"
-            )
+            let far = match estimate.seconds_far > estimate.seconds * MATTERS {
+                true => format!(
+                    "it takes {} where they are {STRETCH} times that",
+                    some(estimate.seconds_far)
+                ),
+                false => format!("{STRETCH} times that would hardly matter: rates are reached"),
+            };
+            format!("round trips of 50 ms{of} (0.2 ms to a --route on this network); {far}")
         }
-        (false, _) => "round trips matter little: rates are reached".to_owned(),
     };
     writeln!(
         out,

@@ -22,6 +22,7 @@ use crate::cli::past::Memories;
 use crate::cli::records::stand;
 use crate::cli::reports::{Output, Reports};
 use crate::cli::signals;
+use crate::cli::stdout::stdout;
 
 /// Reports a run.
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
@@ -105,7 +106,7 @@ pub(crate) fn write(store: &Store, run: &StoredRun, wanted: &Wanted<'_>) -> anyh
         stop: &stop,
     };
     if let (Some(format), false) = (format(output).0, wanted.nagios) {
-        let stdout = Box::new(io::BufWriter::new(io::stdout()));
+        let stdout = Box::new(io::BufWriter::new(stdout()));
         let sink = format.sink(stdout, None, &report_options(output))?;
         reports.ordered.push(Output::Stdout(sink));
     }
@@ -181,7 +182,7 @@ pub(crate) fn write(store: &Store, run: &StoredRun, wanted: &Wanted<'_>) -> anyh
     }
     let min_coverage = exit.min_coverage.0 / 100.0;
     if wanted.nagios {
-        writeln!(io::stdout(), "{}", nagios_line(&tallied, min_coverage))?;
+        writeln!(stdout(), "{}", nagios_line(&tallied, min_coverage))?;
         return Ok(match tallied.nagios_status(min_coverage) {
             NagiosStatus::Ok if record.unproved > 0 => NagiosStatus::Warning.code(),
             status => status.code(),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::args::{RunsArgs, RunsCommand, RunsImportArgs, RunsLsArgs, RunsPruneArgs};
 use crate::cli::keeping::needed;
 use crate::cli::options::TextChoice;
+use crate::cli::stdout::stdout;
 
 /// Does what was asked of the runs.
 pub(crate) fn run(args: &RunsArgs, quiet: bool) -> anyhow::Result<u8> {
@@ -32,7 +33,7 @@ fn ls(args: &RunsLsArgs) -> anyhow::Result<u8> {
         true => TextChoice::Table,
         false => TextChoice::Json,
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match args.format.format.unwrap_or(default) {
         TextChoice::Json => writeln!(out, "{}", to_json(&Value::Array(rows.collect())))?,
         TextChoice::Table => {

@@ -23,6 +23,7 @@ use crate::cli::progress::{Bars, Quiet};
 use crate::cli::records::{is_usable, list_record, run_record, talk, unproved};
 use crate::cli::reports::{Output, Reports};
 use crate::cli::signals;
+use crate::cli::stdout::stdout;
 use crate::cli::values::OutputKind;
 
 /// Columns of a table where the terminal does not say.
@@ -83,17 +84,15 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         true => (None, false),
         false => format(&args.output),
     };
-    let stdout = Box::new(io::BufWriter::new(io::stdout()));
+    let out = Box::new(io::BufWriter::new(stdout()));
     if let Some(format) = format {
         match live {
-            true => reports.live = Some(format.sink(stdout, None, &written)?),
+            true => reports.live = Some(format.sink(out, None, &written)?),
             false if written.revisable => {
-                let sink = HeldSink::new(stdout, format, &written)?;
+                let sink = HeldSink::new(out, format, &written)?;
                 reports.ordered.push(Output::Held(sink));
             }
-            false => reports
-                .ordered
-                .push(Output::Stdout(format.sink(stdout, None, &written)?)),
+            false => reports.ordered.push(Output::Stdout(format.sink(out, None, &written)?)),
         }
     }
     if reports.files {
@@ -163,7 +162,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     }
     let min_coverage = args.exit.min_coverage.0 / 100.0;
     if args.notify.nagios {
-        writeln!(io::stdout(), "{}", nagios_line(&tallied, min_coverage))?;
+        writeln!(stdout(), "{}", nagios_line(&tallied, min_coverage))?;
     }
     let told = match told {
         Err(error) if args.notify.nagios => {

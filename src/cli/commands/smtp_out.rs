@@ -4,7 +4,7 @@
 //! Connects to each host until one greets, hears its greeting, says EHLO and QUIT; no mail is sent. Exit status: 0 port 25 can be
 //! reached, 1 it cannot, 2 errors of our own, 3 no host could be tried because no address was found.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use serde_json::json;
 use super::stage::{inquire, warn};
 use crate::cli::args::SmtpOutArgs;
 use crate::cli::options::TextChoice;
+use crate::cli::stdout::stdout;
 
 /// The port of mail between servers (RFC 5321 §2.3.5).
 const PORT: u16 = 25;
@@ -116,7 +117,7 @@ pub(crate) fn run(args: &SmtpOutArgs, quiet: bool) -> anyhow::Result<u8> {
         (false, true) => "unknown",
         (false, false) => "blocked",
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match args.stage.format.format.unwrap_or(TextChoice::Table) {
         TextChoice::Json => {
             let tried = tried.iter().map(|tried| {

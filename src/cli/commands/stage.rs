@@ -22,6 +22,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::args::{AddressArgs, DkimArgs, DomainArgs, SpfArgs, StageArgs};
 use crate::cli::options::TextChoice;
+use crate::cli::stdout::stdout;
 use crate::cli::{build, signals};
 
 /// Packets a second, as a scan's default: a command line is short, and its lookups are few.
@@ -156,7 +157,7 @@ fn tell<S>(
         false => TextChoice::Json,
     };
     let format = args.format.format.unwrap_or(default);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let mut status = 0;
     for (name, said) in names.iter().zip(&inquired.results) {
         let Some(said) = said else { continue };
