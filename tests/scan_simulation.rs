@@ -176,6 +176,45 @@ fn r12_one_server_of_a_zone_that_turns_bad_is_left() {
     }
 }
 
+/// One server of each second zone is bad before the first packet: the list is not given up, because the other one answers.
+#[test]
+fn r12_one_server_of_a_zone_that_was_bad_from_the_start_is_left() {
+    for into in Bad::ALL {
+        each_seed(seeds(12), |seed| {
+            let setup = Setup {
+                turning: 0.5,
+                zones_turn: false,
+                from_start: true,
+                into: Some(into),
+                loss: 0.0,
+                ..Setup::calm(20, &["203.0.113.0/25"])
+            };
+            let report = run(&setup, seed);
+            tell(&format!("{into:?}, seed {seed}"), &report);
+            assert_eq!(report.unknown, 0, "the other server knows all");
+        });
+    }
+}
+
+/// One answer of each list's only server is wrong while it is examined: no list is given up for one answer.
+#[test]
+fn r11_one_wrong_answer_to_a_probe_condemns_no_list() {
+    for into in Bad::ALL {
+        each_seed(seeds(12), |seed| {
+            let setup = Setup {
+                servers_per_list: 1,
+                through_resolvers: 0,
+                stumbling: Some(into),
+                loss: 0.0,
+                ..Setup::calm(20, &["203.0.113.0/25"])
+            };
+            let report = run(&setup, seed);
+            tell(&format!("{into:?}, seed {seed}"), &report);
+            assert_eq!(report.unknown, 0, "each list works");
+        });
+    }
+}
+
 /// One of two resolvers turns bad in the middle of the run.
 #[test]
 fn r12_a_resolver_that_turns_bad_midway_is_left() {

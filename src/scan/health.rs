@@ -1,12 +1,22 @@
 //! Examinations and controls of lanes: which questions go out when, and what their answers do to the lane.
+//!
+//! ```text
+//! first look, by any way ─┬─ it works ─▶ asked
+//!                         ├─ silent by every way ─▶ given up
+//!                         └─ anything else ─▶ second look, by each ─┬─ some work: the others are left ─▶ asked
+//!                                             server by itself      └─ none works ─▶ given up, as first seen
+//! ```
+//!
+//! So one wrong reply, or one bad server of several, condemns no list. A list that works is looked at once; one that does not
+//! gets six probes more for each of its servers at most.
 
 use rand::RngExt;
 
 use crate::clock::{Instant, Span};
 use crate::dnsxl::Control as Verdict;
 use crate::dnsxl::{
-    Cause, Evidence, Fault, Health, Probe, ProbeReply, ProbeRole, Reader, canary, code_entries, judge, judge_control,
-    more_canaries, probes, resolver_verdict,
+    Cause, Evidence, Fault, Health, Probe, ProbeReply, ProbeRole, Reader, State, canary, code_entries, judge,
+    judge_control, more_canaries, probes, resolver_verdict,
 };
 use crate::dossier::{Epoch, SecondChance, Voice};
 use crate::exchange::{Ask, End, Outcome, Unsent, Upstream};
@@ -34,6 +44,9 @@ const SUSPENSION: Span = Span::from_secs(2);
 /// cannot be asked looks like a list that does not answer.
 const PROBES_MAX: usize = 24;
 
+/// Servers that a second look asks one by one, at most: six probes for each are [`PROBES_MAX`].
+const LOOKED_AT_MAX: usize = 4;
+
 impl<N: Network> Worker<'_, N> {
     /// What a lane's replies are read by.
     pub(super) fn reader(&self, lane: &Lane) -> Reader<'_> {
@@ -49,6 +62,10 @@ impl<N: Network> Worker<'_, N> {
     pub(super) fn examine(&mut self, now: Instant, index: LaneIndex) {
         let plan = self.plan;
         let lane = &mut self.lanes[usize::from(index.0)];
+        if lane.first_look.is_some() {
+            self.look_again(now, index);
+            return;
+        }
         let list = plan.catalogue.list(lane.list);
         let mut probes = probes(list, lane.kind, &mut self.rng);
         if lane.presence == Presence::Unknown && plan.asks_presence(lane.column, lane.kind, lane.has_own_servers()) {
@@ -63,6 +80,33 @@ impl<N: Network> Worker<'_, N> {
         lane.questions.clear();
         lane.round += 1;
         self.ask_probes(now, index, None, probes);
+    }
+
+    /// Sends the probes of a second look: all of them to each server by itself, so that a list is not judged by one reply,
+    /// nor by one server of several.
+    fn look_again(&mut self, now: Instant, index: LaneIndex) {
+        let lane = &self.lanes[usize::from(index.0)];
+        let servers: Vec<Upstream> = self.engine.upstreams(lane.route).take(LOOKED_AT_MAX).collect();
+        let ways: Vec<Option<Upstream>> = match servers.len() {
+            0 | 1 => vec![None],
+            _ => servers.into_iter().map(Some).collect(),
+        };
+        if !self.bears(index, ways.len() * PROBES_MAX / LOOKED_AT_MAX) {
+            self.fail_examination(index); // as it was seen first
+            return;
+        }
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.standing = Standing::Examined;
+        lane.questions.clear();
+        lane.round += 1;
+        let (list, kind) = (self.plan.catalogue.list(lane.list), lane.kind);
+        for (number, via) in ways.into_iter().enumerate() {
+            let mut probes = probes(list, kind, &mut self.rng);
+            if self.every_code && number == 0 {
+                probes.extend(code_entries(list, kind));
+            }
+            self.ask_probes(now, index, via, probes);
+        }
     }
 
     /// Adds questions to a lane's round and sends them, by one way or by any.
@@ -165,6 +209,10 @@ impl<N: Network> Worker<'_, N> {
 
     fn judge_examination(&mut self, now: Instant, index: LaneIndex) {
         let lane = &self.lanes[usize::from(index.0)];
+        if lane.first_look.is_some() {
+            self.judge_second_look(now, index);
+            return;
+        }
         let replies = lane.replies();
         let reader = self.reader(lane);
         let mut health = judge(&reader, lane.kind, &replies);
@@ -172,31 +220,87 @@ impl<N: Network> Worker<'_, N> {
             *fault = direct.explain(lane.column, fault.clone());
         }
         let evidence = Evidence::of(&reader, lane.kind, &replies);
-        let first = lane.evidence.is_none();
+        match health {
+            Health::Doubtful => {
+                let more = more_canaries(lane.kind, &mut self.rng);
+                self.ask_probes(now, index, None, more);
+            }
+            Health::Healthy => self.pass_examination(now, index, evidence),
+            Health::Unhealthy(fault) if lane.evidence.is_some() => self.suspend(now, index, fault),
+            Health::Unhealthy(fault) => {
+                // The engine has tried a list that is silent by every way.
+                let is_silent = replies.iter().all(|(_, reply)| *reply == ProbeReply::Silent);
+                let is_settled = is_silent || fault.state == State::Retired;
+                let lane = &mut self.lanes[usize::from(index.0)];
+                lane.first_look = Some((fault, evidence));
+                match is_settled {
+                    true => self.fail_examination(index),
+                    false => lane.standing = Standing::New,
+                }
+            }
+        }
+    }
+
+    /// What each server has said in a second look: those that work answer for the list, and of the others those that said
+    /// something are left.
+    fn judge_second_look(&mut self, now: Instant, index: LaneIndex) {
+        let lane = &self.lanes[usize::from(index.0)];
+        let reader = self.reader(lane);
+        let mut ways: Vec<Option<Upstream>> = Vec::with_capacity(LOOKED_AT_MAX);
+        for question in &lane.questions {
+            if !ways.contains(&question.via) {
+                ways.push(question.via);
+            }
+        }
+        let (mut works, mut doubtful, mut false_ones) = (None, Vec::new(), Vec::new());
+        for via in ways {
+            let replies = lane.replies_by(via);
+            match judge(&reader, lane.kind, &replies) {
+                Health::Healthy => works = Some(Evidence::of(&reader, lane.kind, &replies)),
+                Health::Doubtful => doubtful.push(via),
+                // Silence is the engine's to deal with.
+                Health::Unhealthy(fault) if fault.state == State::Unreachable => (),
+                Health::Unhealthy(_) => false_ones.extend(via),
+            }
+        }
         let kind = lane.kind;
-        if health == Health::Doubtful {
-            let more = more_canaries(kind, &mut self.rng);
-            self.ask_probes(now, index, None, more);
+        if !doubtful.is_empty() {
+            for via in doubtful {
+                let more = more_canaries(kind, &mut self.rng);
+                self.ask_probes(now, index, via, more);
+            }
             return;
         }
-        self.standings_changed = true;
-        let lane = &mut self.lanes[usize::from(index.0)];
-        lane.evidence.get_or_insert(evidence);
-        match health {
-            Health::Healthy => {
-                lane.healthy_at_start |= first;
-                lane.fault = None;
-                lane.standing = Standing::Good;
-                lane.last_good = now;
-                (lane.answers, lane.failures, lane.listings) = (0, 0, 0);
+        match works {
+            Some(evidence) => {
+                self.leave(now, index, false_ones);
+                self.pass_examination(now, index, evidence);
             }
-            Health::Unhealthy(fault) if first => {
-                lane.fault = Some(fault.clone());
-                lane.standing = Standing::Failing(fault);
-            }
-            Health::Unhealthy(fault) => self.suspend(now, index, fault),
-            Health::Doubtful => unreachable!("handled above"),
+            None => self.fail_examination(index),
         }
+    }
+
+    /// A list works.
+    fn pass_examination(&mut self, now: Instant, index: LaneIndex, evidence: Evidence) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.healthy_at_start |= lane.evidence.is_none();
+        lane.evidence.get_or_insert(evidence);
+        (lane.fault, lane.first_look) = (None, None);
+        lane.standing = Standing::Good;
+        lane.last_good = now;
+        (lane.answers, lane.failures, lane.listings) = (0, 0, 0);
+        self.standings_changed = true;
+        self.judge_resolvers();
+    }
+
+    /// A list does not work, as its first look has shown and its second has not refuted.
+    fn fail_examination(&mut self, index: LaneIndex) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        let (fault, evidence) = lane.first_look.take().expect("what fails has been looked at");
+        lane.evidence = Some(evidence);
+        lane.fault = Some(fault.clone());
+        lane.standing = Standing::Failing(fault);
+        self.standings_changed = true;
         self.judge_resolvers();
     }
 
@@ -443,21 +547,28 @@ impl<N: Network> Worker<'_, N> {
         }
     }
 
+    /// Leaves servers while there are others; whether all of these could be left.
+    fn leave(&mut self, now: Instant, index: LaneIndex, ways: Vec<Upstream>) -> bool {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        for via in ways {
+            if lane.shunned.contains(&via) {
+                continue;
+            }
+            if !self.engine.shun(now, lane.route, via) {
+                return false;
+            }
+            lane.shunned.push(via);
+            lane.heard.retain(|heard| *heard != via);
+        }
+        true
+    }
+
     /// A control has failed. Where some ways failed and others did not, it is those servers that are bad and not the list:
     /// they are left, and the list is examined by the others.
     fn fail_control(&mut self, now: Instant, index: LaneIndex, failed: Vec<(Option<Upstream>, Fault)>) {
         let fault = failed[0].1.clone();
-        let mut left_all = self.stopping.is_none();
-        for via in failed.into_iter().filter_map(|(via, _)| via) {
-            let lane = &mut self.lanes[usize::from(index.0)];
-            if left_all && !lane.shunned.contains(&via) {
-                left_all = self.engine.shun(now, lane.route, via);
-                if left_all {
-                    lane.shunned.push(via);
-                    lane.heard.retain(|heard| *heard != via);
-                }
-            }
-        }
+        let ways: Vec<Upstream> = failed.into_iter().filter_map(|(via, _)| via).collect();
+        let left_all = self.stopping.is_none() && self.leave(now, index, ways);
         let lane = &mut self.lanes[usize::from(index.0)];
         let left_all = left_all && !lane.shunned.is_empty();
         let suspensions = lane.suspensions;

@@ -122,6 +122,8 @@ pub(super) struct Lane {
     pub(super) presence_asked: u8,
     /// What its first examination showed of the resolver.
     pub(super) evidence: Option<Evidence>,
+    /// What was wrong at the first look of its first examination, until a second one has confirmed or refuted it.
+    pub(super) first_look: Option<(Fault, Evidence)>,
     /// Times that what was heard was taken back.
     pub(super) doubts: u32,
     /// Listings whose TXT record is being asked for, by tile and offset, with the doubts there were when they were heard.
@@ -172,6 +174,7 @@ impl Lane {
             presence: Presence::Unknown,
             presence_asked: 0,
             evidence: None,
+            first_look: None,
             doubts: 0,
             texts: HashMap::new(),
             healthy_at_start: false,
@@ -220,9 +223,17 @@ impl Lane {
 
     /// The replies so far, in the order of the questions.
     pub(super) fn replies(&self) -> Vec<(ProbeRole, ProbeReply)> {
-        let replies = self.questions.iter();
-        replies
-            .filter_map(|question| Some((question.role, question.reply.clone()?)))
-            .collect()
+        replies(self.questions.iter())
     }
+
+    /// The replies so far that were asked for by one way.
+    pub(super) fn replies_by(&self, via: Option<Upstream>) -> Vec<(ProbeRole, ProbeReply)> {
+        replies(self.questions.iter().filter(|question| question.via == via))
+    }
+}
+
+fn replies<'a>(questions: impl Iterator<Item = &'a Question>) -> Vec<(ProbeRole, ProbeReply)> {
+    questions
+        .filter_map(|question| Some((question.role, question.reply.clone()?)))
+        .collect()
 }

@@ -40,6 +40,10 @@ pub(crate) struct Setup {
     pub(crate) into: Option<Bad>,
     /// All servers of a list turn at once, as when a zone goes bad and not a machine.
     pub(crate) zones_turn: bool,
+    /// Servers that turn are bad before the first packet.
+    pub(crate) from_start: bool,
+    /// One of the first five answers of each server is what a server that turned into this would give.
+    pub(crate) stumbling: Option<Bad>,
     /// Packets a second in all.
     pub(crate) rate_qps: Option<f64>,
     /// Packets a second of every third operator.
@@ -70,6 +74,8 @@ impl Setup {
             turning: 0.03,
             into: None,
             zones_turn: true,
+            from_start: false,
+            stumbling: None,
             rate_qps: None,
             operator_qps: Some(200.0),
             budget_share: Some(0.5),
@@ -306,7 +312,16 @@ impl Plot {
             let all = setup.zones_turn;
             let turns = rng.random_bool(setup.turning);
             let into = setup.into.unwrap_or(Bad::ALL[rng.random_range(0..Bad::ALL.len())]);
-            let at = Instant::from_nanos(rng.random_range(whole / 10..whole));
+            let mut at = Instant::from_nanos(rng.random_range(whole / 10..whole));
+            if setup.from_start {
+                at = Instant::ZERO;
+            }
+            if let Some(into) = setup.stumbling {
+                for &server in &self.servers_of[list] {
+                    let at = rng.random_range(1..=5);
+                    self.servers[server].habit = Habit::Stumbles { at, into };
+                }
+            }
             if turns {
                 let count = if all { self.servers_of[list].len() } else { 1 };
                 for &server in &self.servers_of[list][..count] {

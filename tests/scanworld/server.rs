@@ -61,6 +61,11 @@ pub(crate) enum Habit {
         at: Instant,
         into: Bad,
     },
+    /// Good but for one answer, counted from one.
+    Stumbles {
+        at: u64,
+        into: Bad,
+    },
 }
 
 /// A server.
@@ -92,7 +97,7 @@ impl Server {
 
     /// Whether it tells the truth to whoever asks, from the first to the last moment.
     pub(crate) fn is_good(&self) -> bool {
-        matches!(self.habit, Habit::Good | Habit::Limited { .. })
+        matches!(self.habit, Habit::Good | Habit::Limited { .. } | Habit::Stumbles { .. })
     }
 
     /// Queries a second that it can answer us with so many in flight.
@@ -143,6 +148,9 @@ impl Server {
             Habit::Dead => return None,
             Habit::Refusing => return Some(reply(query, &question, Rcode::REFUSED, self.authority)),
             Habit::Turns { at, into } if at <= now => return bad(seed, into, query, &question, self.authority),
+            Habit::Stumbles { at, into } if at == self.reached => {
+                return bad(seed, into, query, &question, self.authority);
+            }
             Habit::Limited { rate_qps, slips } => {
                 let second = now.as_nanos() / 1_000_000_000;
                 if self.second != second {
@@ -157,7 +165,7 @@ impl Server {
                     });
                 }
             }
-            Habit::Good | Habit::Turns { .. } => (),
+            Habit::Good | Habit::Turns { .. } | Habit::Stumbles { .. } => (),
         }
         Some(truth(seed, query, &question, self.authority))
     }
