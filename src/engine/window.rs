@@ -2,7 +2,7 @@
 //! loss that every network has.
 //!
 //! A stock rbldnsd drops what exceeds some 140 queries waiting in its receive buffer, so a server that is not known gets
-//! at most [`WINDOW_MAX`]. Decrease is by measured share of loss, not by a single loss: a path that loses one packet in a
+//! at most [`WINDOW_MAX`], and fewer where all that is in flight waits in such a buffer: [`WINDOW_QUEUED`]. Decrease is by measured share of loss, not by a single loss: a path that loses one packet in a
 //! hundred whatever the rate would otherwise be held at a dozen queries for ever (the 1.22 ÷ √loss of TCP).
 //!
 //! An authority may limit its replies a second without having shown it yet, and what is in flight when it does is lost:
@@ -15,6 +15,11 @@ pub(super) const WINDOW_START: u32 = 12;
 
 /// In flight at most to a server that is not known to bear more.
 pub const WINDOW_MAX: u32 = 128;
+
+/// The same where replies come so much later than the soonest that the queries wait for the server: more in flight would only wait
+/// longer. rbldnsd asks for 64 KiB, which Linux makes 128: room for 157 queries at 832 octets each, but what is taken out
+/// counts until a quarter of the buffer is together, so that 118 may wait while it answers.
+const WINDOW_QUEUED: u32 = 96;
 
 /// In flight to a server that may limit its replies, until it has given so many.
 const WINDOW_UNPROVEN: u32 = 8;
@@ -134,7 +139,13 @@ impl Window {
     /// How large it may grow now.
     fn most(&mut self, rtt: Span) -> f32 {
         if self.unproven == 0 {
-            return self.max;
+            // Who asks for more than the usual knows what the server bears.
+            let bounded = self.max <= WINDOW_MAX as f32 && self.is_queued();
+            return if bounded {
+                self.max.min(WINDOW_QUEUED as f32)
+            } else {
+                self.max
+            };
         }
         self.unproven -= 1;
         let most = (RATE_UNPROVEN * rtt.as_secs_f64()) as f32;
@@ -178,8 +189,11 @@ impl Window {
         let total = self.answered + self.lost;
         let round = ROUND_MIN.max(self.size as u32);
         let borne = total.max(round) as f32 / LOSS_SHARE as f32;
-        let queued = self.latest > self.shortest + self.shortest.part(QUEUED);
-        let chance = if queued { 0.0 } else { CERTAINTY * borne.sqrt() };
+        let chance = if self.is_queued() {
+            0.0
+        } else {
+            CERTAINTY * borne.sqrt()
+        };
         if self.lost >= 2 && self.lost as f32 > borne + chance {
             self.decrease();
             return true;
@@ -188,6 +202,11 @@ impl Window {
             (self.answered, self.lost) = (0, 0);
         }
         false
+    }
+
+    /// Whether replies come later than the soonest did: queries wait somewhere.
+    fn is_queued(&self) -> bool {
+        self.latest > self.shortest + self.shortest.part(QUEUED)
     }
 
     fn decrease(&mut self) {
@@ -272,6 +291,25 @@ mod tests {
     #[test]
     fn grows_to_its_cap_on_a_good_path() {
         assert_eq!(run(128, 140, 50, 0), (128, 0.0));
+    }
+
+    /// A server that takes 5 µs a query and answers one after the other: all that is in flight waits for it.
+    #[test]
+    fn what_waits_in_a_queue_stays_below_the_buffer_of_an_rbldnsd() {
+        let grown = |max, far: u64| {
+            let mut window = Window::careful(max);
+            for _ in 0..10_000 {
+                while window.has_room() {
+                    window.sent();
+                }
+                window.answered(Span::from_micros(far + 5 * u64::from(window.in_flight())));
+            }
+            window.size()
+        };
+        assert_eq!(grown(128, 20), 96);
+        assert_eq!(grown(128, 20_000), 128, "on the way, not in the queue");
+        assert_eq!(grown(64, 20), 64);
+        assert!(grown(1_000, 20) > 500, "the user knows more of the server");
     }
 
     #[test]
