@@ -6,7 +6,9 @@ mod peers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use assert_cmd::cargo::CommandCargoExt;
 use peers::Peer;
@@ -30,13 +32,12 @@ fn catalogue(lists: &[(&str, &str)]) -> String {
     format!("[operator]\nid = \"own\"\nname = \"Own\"\n[operator.terms]\nuse = \"free\"\n{lists}")
 }
 
-/// Scans 198.51.100.0/24 in direct mode; the targets that are listed, by list; the report; what was said.
-fn scan(resolver: SocketAddr, lists: &[(&str, &str)], more: &[&str]) -> (BTreeMap<String, Vec<String>>, Value, String) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("own.toml");
+/// A scan of 198.51.100.0/24 in direct mode; its catalogue is in `folder`.
+fn command(folder: &Path, resolver: SocketAddr, lists: &[(&str, &str)], more: &[&str]) -> Command {
+    let file = folder.join("own.toml");
     std::fs::write(&file, catalogue(lists)).expect("written");
-    let output = Command::cargo_bin("reputon")
-        .expect("the binary is built")
+    let mut command = Command::cargo_bin("reputon").expect("the binary is built");
+    command
         .args([
             "scan",
             "198.51.100.0/24",
@@ -48,20 +49,28 @@ fn scan(resolver: SocketAddr, lists: &[(&str, &str)], more: &[&str]) -> (BTreeMa
             "--direct",
         ])
         .args([
-            "--rate",
-            "0",
+            "--db",
+            "none",
             "--stages",
             "none",
-            "--timeout",
-            "1",
             "--resolver",
             &resolver.to_string(),
             "--catalogue",
         ])
         .arg(&file)
-        .args(more)
-        .output()
-        .expect("it runs");
+        .args(more);
+    command
+}
+
+/// Scans; the targets that are listed, by list; the report; what was said.
+fn scan(resolver: SocketAddr, lists: &[(&str, &str)]) -> (BTreeMap<String, Vec<String>>, Value, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = command(folder.path(), resolver, lists, &["--rate", "0", "--timeout", "1"]);
+    told(&command.output().expect("it runs"))
+}
+
+/// What a scan has told.
+fn told(output: &Output) -> (BTreeMap<String, Vec<String>>, Value, String) {
     let report: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     let mut listed: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -154,7 +163,7 @@ fn the_lists_own_servers_are_found_and_asked() {
         ("nowhere", "nowhere.own.test"),
         ("gone", "gone.nsd.test"),
     ];
-    let (listed, report, said) = scan(unbound.addr(), &lists, &[]);
+    let (listed, report, said) = scan(unbound.addr(), &lists);
     let own = |last: &[u32]| -> Vec<String> { last.iter().map(|last| format!("198.51.100.{last}")).collect() };
     let expected = BTreeMap::from([
         ("rbl".to_owned(), own(&[7, 200])),
@@ -185,4 +194,61 @@ fn the_lists_own_servers_are_found_and_asked() {
         let line = said.lines().find(|line| line.contains(&format!("{id}: ")));
         assert!(line.is_some_and(|line| line.contains(why)), "{id}: {said}");
     }
+}
+
+/// The list's server gets another address in mid-run, and the old one stops: records with a TTL of two seconds are looked up again as
+/// soon as the list fails, and what was not answered is asked at the new address. Half a minute: the scan is made slow.
+#[test]
+fn a_list_whose_server_moves_in_mid_run_is_followed() {
+    if !peers::inside("a_list_whose_server_moves_in_mid_run_is_followed", &ADDRESSES) {
+        return;
+    }
+    let parent = |address: &str| {
+        format!(
+            "$ORIGIN own.test.\n$TTL 2\n@ SOA ns host 1 600 300 86400 2\n@ NS ns\nns A 203.0.113.53\nbl NS ns1\nns1 A {address}\n"
+        )
+    };
+    let parent_at = |address: &str| {
+        let (at, zone) = (at("203.0.113.53"), parent(address));
+        Peer::nsd_at(at, &[("own.test", &zone)], "  rrl-ratelimit: 0\n")
+    };
+    let zone =
+        b"$SOA 2 ns.own.test host.own.test 1 600 300 86400 2\n$NS 2 ns1.own.test\n:127.0.0.2:listed\n127.0.0.2\n\
+        198.51.100.3\n198.51.100.77\n198.51.100.130\n198.51.100.251\n";
+    let list_at = |address: &str| Peer::rbldnsd_at(at(address), &[("bl.own.test", "ip4set", zone)]);
+    let (Some(old_list), Some(old_parent)) = (list_at("198.51.100.53"), parent_at("198.51.100.53")) else {
+        return;
+    };
+    let more = format!(
+        "  local-zone: \"test.\" nodefault\n{}",
+        stub("own.test", "203.0.113.53")
+    );
+    let Some(unbound) = Peer::unbound(&more) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let slow = ["--rate", "20", "--timeout", "0.5", "--retries", "1"];
+    let child = command(folder.path(), unbound.addr(), &[("rbl", "bl.own.test")], &slow)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.expect("it starts");
+    // A quarter of it, and longer than the records hold.
+    std::thread::sleep(Duration::from_secs(4));
+    let new_list = list_at("198.51.100.54");
+    drop(old_parent);
+    let new_parent = parent_at("198.51.100.54");
+    assert!(new_list.is_some() && new_parent.is_some());
+    drop(old_list);
+    assert!(
+        child.try_wait().expect("our own child").is_none(),
+        "it is still at work"
+    );
+    let (listed, report, said) = told(&child.wait_with_output().expect("it ends"));
+    let own = [3, 77, 130, 251].map(|last| format!("198.51.100.{last}"));
+    assert_eq!(listed, BTreeMap::from([("rbl".to_owned(), own.to_vec())]), "{said}");
+    let record = record(&report, "rbl");
+    assert_eq!(
+        (&record["listed"], &record["not_listed"], &record["unknown"]),
+        (&4.into(), &252.into(), &0.into()),
+        "{record}: {said}"
+    );
 }

@@ -46,7 +46,8 @@ const CUTS_PER_LIST_MAX: usize = 16;
 /// Labels that are taken off an apex to find the zone it is in, at most.
 const CLIMB_MAX: usize = 6;
 
-/// How long servers are kept at most, and at least, whatever their TTL.
+/// How long servers are kept at most, and at least, whatever their TTL; those of a list that fails, no longer than that
+/// ([`doubt_servers`](Worker::doubt_servers)).
 const KEEP_MAX: u32 = 86_400;
 const KEEP_MIN: u32 = 60;
 
@@ -81,8 +82,10 @@ struct Cut {
     climbed: usize,
     /// What was wrong first.
     fault: Option<(State, String)>,
-    /// The lowest TTL of what was found, and when it runs out.
+    /// The lowest TTL of what was found, and when that runs out.
     ttl: u32,
+    expires: Instant,
+    /// When they are looked up again.
     until: Instant,
     /// Asks that were referred here, to be asked again.
     waiting: Vec<(Ticket, Name, Rtype, bool)>,
@@ -181,6 +184,17 @@ impl<N: Network> Worker<'_, N> {
             // Until the answers are here, and for a while if there are none, the servers stay as they are.
             direct_mut(&mut self.direct).cuts[cut].until = now + Span::from_secs(u64::from(KEEP_MIN));
             self.ask_servers(now, cut);
+        }
+    }
+
+    /// A list has failed in mid-run: its servers may have moved. They are looked up again as soon as their records have run out,
+    /// which no more often happens than a list may fail.
+    pub(super) fn doubt_servers(&mut self, index: LaneIndex) {
+        let column = self.lanes[usize::from(index.0)].column;
+        let Some(direct) = &mut self.direct else { return };
+        let held = |cut: &&mut Cut| cut.column == column && cut.out == 0;
+        for cut in direct.cuts.iter_mut().filter(held) {
+            cut.until = cut.until.min(cut.expires);
         }
     }
 
@@ -324,6 +338,7 @@ impl<N: Network> Worker<'_, N> {
             self.lose_cut(now, cut, State::Unreachable, &why);
             return;
         }
+        held.expires = now + Span::from_secs(u64::from(held.ttl.min(KEEP_MAX)));
         held.until = now + Span::from_secs(u64::from(held.ttl.clamp(KEEP_MIN, KEEP_MAX)));
         let (route, column, first) = (held.route, held.column, held.state == CutState::Seeking);
         held.state = CutState::Open;
@@ -539,6 +554,7 @@ impl Cut {
             climbed: 0,
             fault: None,
             ttl: KEEP_MAX,
+            expires: Instant::FAR,
             until: Instant::FAR,
             waiting: Vec::new(),
         }

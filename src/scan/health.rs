@@ -616,6 +616,7 @@ impl<N: Network> Worker<'_, N> {
         } else {
             lane.standing = Standing::Suspended(now + SUSPENSION.times(1 << lane.suspensions));
             lane.suspensions += 1;
+            self.doubt_servers(index);
         }
     }
 
