@@ -1,7 +1,12 @@
 //! What `reputon plan` says beforehand is what a scan then does: queries by operator, folding, sharing, shares of the
 //! targets. How long it takes is for a person to look at; a test that watches the clock fails by chance.
 
+mod relay;
+
+use std::time::Duration;
+
 use assert_cmd::Command;
+use relay::{Faults, Relay};
 use reputon::dnsxl::{Catalogue, Questions};
 use reputon::lab::{Lab, LabOptions, rehearse};
 use serde_json::Value;
@@ -300,6 +305,90 @@ fn what_was_asked_today_is_off_the_budget() {
             "spent"
         ),
         0
+    );
+}
+
+/// What a run measured of the way to its lists is what the next plan counts with, as long as the way is the same; and it says
+/// which lists did not work. No more is asserted of a round trip than that it was no shorter than the relay made it.
+#[test]
+fn a_plan_counts_with_the_round_trips_of_earlier_runs() {
+    let world = World::new();
+    let db = world.folder.path().join("runs.db");
+    let db = ["--db", db.to_str().expect("a path"), "--rate", "0", "198.48.0.0/26"];
+    let by = |server: std::net::SocketAddr| format!("plan.test={server}");
+    let call =
+        |command: &str, route: &str, more: &[&str]| world.call(command, &[&["--route", route][..], more, &db].concat());
+    // What of lists that are asked is measured, and how far away each is counted with.
+    let trips = |plan: &Value| -> Vec<(bool, f64)> {
+        let lists = plan["lists"].as_array().expect("lists").iter();
+        let asked = lists.filter(|list| list["how"] == "asked" && list["queries"].as_u64() > Some(0));
+        let trips = asked.map(|list| (list["rtt_measured"].as_bool(), list["rtt_ms"].as_f64()));
+        trips
+            .map(|(is, takes)| (is.expect("told"), takes.expect("told")))
+            .collect()
+    };
+    let away = Faults {
+        delay: Duration::from_millis(20),
+        ..Faults::NONE
+    };
+    let relay = Relay::before(world.lab.addr(), away, 1);
+    let (far, near) = (by(relay.addr()), by(world.lab.addr()));
+    let before = call("plan", &far, &[]);
+    assert_eq!(trips(&before), [(false, 0.2); 4], "a server on this machine");
+    call("scan", &far, &[]);
+    let after = call("plan", &far, &[]);
+    assert!(
+        trips(&after).len() == 4 && trips(&after).iter().all(|(is, takes)| *is && *takes >= 40.0),
+        "{:?}",
+        trips(&after)
+    );
+    assert!(after["seconds"].as_f64() > before["seconds"].as_f64());
+    assert_eq!(trips(&call("plan", &near, &[])), [(false, 0.2); 4], "another way");
+    assert_eq!(after["last_faults"], serde_json::json!([]));
+    let text = |route: &str| {
+        let mut command = Command::cargo_bin("reputon").expect("the binary is built");
+        command
+            .args(["plan", "-f", "table", "--only-catalogue", "--catalogue"])
+            .arg(world.folder.path());
+        command
+            .args(["--lists", "all", "--stages", "none", "--route", route])
+            .args(db);
+        String::from_utf8(command.output().expect("it runs").stdout).expect("text")
+    };
+    assert!(
+        text(&far).contains("round trips are those of earlier runs"),
+        "{}",
+        text(&far)
+    );
+    assert!(text(&near).contains(" 0.2 ms?"), "{}", text(&near));
+
+    let gone = Faults {
+        gone_from: 0,
+        gone_for: Duration::from_secs(3_600),
+        ..Faults::NONE
+    };
+    let relay = Relay::before(world.lab.addr(), gone, 1);
+    let dead = by(relay.addr());
+    call("scan", &dead, &["--timeout", "0.2", "--retries", "0"]);
+    let plan = call("plan", &dead, &[]);
+    let faults = plan["last_faults"].as_array().expect("faults");
+    let ids: Vec<&str> = faults.iter().map(|one| one["id"].as_str().expect("text")).collect();
+    assert_eq!(
+        ids,
+        ["whole", "part", "limited", "one", "two"],
+        "the part too, since the whole said nothing"
+    );
+    assert!(
+        faults
+            .iter()
+            .all(|one| one["fault"] == "unreachable" && one["at"].is_string()),
+        "{faults:?}"
+    );
+    assert_eq!(trips(&plan), [(false, 0.2); 4], "silence has no round trip");
+    assert!(
+        text(&dead).contains("did not work when last asked: whole (unreachable, "),
+        "{}",
+        text(&dead)
     );
 }
 

@@ -16,7 +16,8 @@ use reputon::report::{ListRecord, RunRecord, to_json, visible};
 use reputon::scan::{Memory, ScanOptions};
 use reputon::stages::Stage;
 use reputon::store::{
-    NewRun, PlanFacts, RunId, RunJournal, RunLock, Store, StoreError, StoreLedger, StoredRun, compare, write_facts,
+    NewRun, PlanFacts, Reached, RunId, RunJournal, RunLock, Store, StoreError, StoreLedger, StoredRun, compare,
+    write_facts,
 };
 use reputon::targets::{Cover, TargetSet};
 use reputon::verdict::Audited;
@@ -328,6 +329,16 @@ impl Keeping {
             }
         }
         (!self.failed.get(), record.diff.clone())
+    }
+
+    /// Remembers how far away the lists were and whether they worked, for `plan`.
+    pub(crate) fn remember(&mut self, reached: &[Reached], now: Timestamp) {
+        if let Some(open) = self.open.as_mut().filter(|_| !self.failed.get())
+            && let Err(error) = open.store.remember(reached, now)
+        {
+            self.failed.set(true);
+            say(&error.into(), false);
+        }
     }
 
     /// What changed could not be told: the next run tells it too.

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use reputon::dnsxl::{Catalogue, ListIndex};
 use reputon::dossier::Standing;
-use reputon::plan::Plan;
+use reputon::plan::{Plan, Ways};
 use reputon::report::{Health, ListRecord, RunRecord, visible};
 use reputon::scan::{ListReport, RunReport, ScanOptions};
+use reputon::store::Reached;
 
 /// Mismatched replies in a run that are worth a warning: some come late on every network.
 const MISMATCHES_MAX: u64 = 100;
@@ -43,6 +44,38 @@ pub(crate) fn list_record(catalogue: &Catalogue, report: &ListReport) -> ListRec
         not_asked: report.not_asked,
         ..ListRecord::new(catalogue, report.list)
     }
+}
+
+/// How the lists that were asked were reached, to be remembered.
+pub(crate) fn reached(
+    (plan, options): (&Plan<'_>, &ScanOptions),
+    lab: bool,
+    finished: Timestamp,
+    report: &RunReport,
+) -> Vec<Reached> {
+    let ways = Ways {
+        resolvers: options.resolvers.clone(),
+        routes: options.routes.clone(),
+        direct: options.direct,
+        lab,
+        ..Ways::default()
+    };
+    let lists = report
+        .lists
+        .iter()
+        .zip(&plan.columns)
+        .filter(|(list, _)| list.asked > 0);
+    let reached = lists.filter_map(|(list, column)| {
+        let record = list_record(plan.catalogue, list);
+        Some(Reached {
+            way: ways.name(column.questions.as_ref().ok()?.zone())?,
+            at: finished.as_second(),
+            rtt: list.rtt,
+            fault: (record.health == Health::Unhealthy).then(|| record.cause.unwrap_or_else(|| "unhealthy".into())),
+            list: record.id,
+        })
+    });
+    reached.collect()
 }
 
 /// Puts into a list's record how it stands over all parts of the run.

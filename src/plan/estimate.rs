@@ -29,7 +29,7 @@ use super::habits::{
 use super::plan::{Column, Plan, Treatment};
 use super::survey::Survey;
 use super::timing::{Stream, Timing, Work};
-use super::ways::{Way, Ways};
+use super::ways::{Trip, Way, Ways};
 
 /// The share of pairs that are taken to be listed: a block with a bad name has more, most have less.
 const LISTED_SHARE: f64 = 0.02;
@@ -81,6 +81,8 @@ pub struct Row {
     pub shared: u64,
     /// Queries for them, texts not counted.
     pub queries: u64,
+    /// The round trip that is counted with, if it is asked.
+    pub trip: Option<Trip>,
 }
 
 /// How a list learns.
@@ -325,7 +327,7 @@ impl Plan<'_> {
         for column in 0..self.columns.len() {
             let mut stream = None;
             for kind in self.kinds() {
-                let row = self.row(column, kind, survey);
+                let mut row = self.row(column, kind, survey);
                 let facts = self.catalogue.list(row.list);
                 let twice = u64::from(kind == Kind::Domain && facts.name_form == NameForm::Both);
                 if !matches!(row.way, LearntBy::NotAsked(_)) {
@@ -333,6 +335,10 @@ impl Plan<'_> {
                 }
                 if row.way == LearntBy::Asked && row.queries > 0 {
                     let stream = stream.get_or_insert_with(|| self.stream(column, paces));
+                    row.trip = Some(Trip {
+                        takes: stream.way.rtt,
+                        is_measured: stream.way.is_measured,
+                    });
                     let load = counting.loads.entry(facts.operator);
                     let load = load.or_insert_with(|| self.load(facts.operator, paces));
                     let before = load.queries();
@@ -389,6 +395,7 @@ impl Plan<'_> {
             pairs: targets,
             shared,
             queries,
+            trip: None,
         }
     }
 

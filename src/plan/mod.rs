@@ -25,4 +25,4 @@ pub use estimate::{Bound, Estimate, LearntBy, Load, Paces, Related, Row, STRETCH
 pub use ledger::{LEASE_SPAN, Ledger, RunLedger, chunk_of};
 pub use local::LocalList;
 pub use plan::{Column, Keys, Plan, Treatment};
-pub use ways::Ways;
+pub use ways::{Trip, Ways};

@@ -1,7 +1,8 @@
 //! How the lists of a run are reached, as far as that is known before anything is sent: through which servers, how far away
 //! these are, how much may be in flight to them.
 //!
-//! The round trip is what nobody knows: an earlier run may have measured it, else it is assumed.
+//! The round trip is what nobody knows: an earlier run may have measured it by the same way, else it is assumed. Nothing but the
+//! time of a run is estimated by it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -60,7 +61,36 @@ pub(super) struct Way {
     pub(super) is_measured: bool,
 }
 
+/// A round trip that is counted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trip {
+    /// How long it takes.
+    pub takes: Span,
+    /// An earlier run measured it; else it is assumed.
+    pub is_measured: bool,
+}
+
 impl Ways {
+    /// In words, through which servers the names of a zone are asked: what was measured by one way says nothing of another. None for
+    /// the lab, which is another at each start.
+    pub fn name(&self, zone: &Name) -> Option<String> {
+        if self.lab {
+            return None;
+        }
+        let of = |word: &str, mut servers: Vec<SocketAddr>| {
+            servers.sort_unstable();
+            servers
+                .iter()
+                .fold(word.to_owned(), |words, server| format!("{words} {server}"))
+        };
+        let routed = longest_match(&self.routes, zone);
+        Some(match (routed.is_empty(), self.direct) {
+            (false, _) => of("route", routed),
+            (true, true) => "direct".to_owned(),
+            (true, false) => of("resolvers", self.resolvers.clone()),
+        })
+    }
+
     /// The way to a list that is asked in a zone.
     pub(super) fn of(&self, list: ListIndex, zone: &Name) -> Way {
         let routed = longest_match(&self.routes, zone);

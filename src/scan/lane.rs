@@ -134,6 +134,8 @@ pub(super) struct Lane {
     pub(super) fault: Option<Fault>,
     /// Asks for its pairs and probes.
     pub(super) asked: u64,
+    /// Replies about pairs, and how long they took in all.
+    pub(super) timed: (u64, Span),
 }
 
 impl Lane {
@@ -180,6 +182,7 @@ impl Lane {
             healthy_at_start: false,
             fault: None,
             asked: 0,
+            timed: (0, Span::ZERO),
         }
     }
 

@@ -237,6 +237,8 @@ pub struct ListReport {
     pub asked: u64,
     /// Packets sent, retries included.
     pub packets: u64,
+    /// How long its replies about targets took in the mean; none if there were none.
+    pub rtt: Option<Span>,
     /// Targets listed.
     pub listed: u64,
     /// Targets not listed.
@@ -619,6 +621,8 @@ impl Scan<'_> {
                 let all = worker.lanes.iter().filter(|lane| lane.column == column);
                 let route = all.clone().next().map(|lane| lane.route);
                 let asked: u64 = all.clone().map(|lane| lane.asked).sum();
+                let timed = all.clone().map(|lane| lane.timed);
+                let (replies, took) = timed.fold((0, Span::ZERO), |sum, one| (sum.0 + one.0, sum.1 + one.1));
                 let lanes = all.filter(|lane| !lane.related);
                 let (healthy_at_start, fault) = worker.standing_of(column);
                 let examined = healthy_at_start.is_some();
@@ -638,6 +642,7 @@ impl Scan<'_> {
                         .filter(|_| asked > 0 || examined || self.options.skip_health)
                         .map_or(0, |route| worker.engine.route_counters(route).packets),
                     asked,
+                    rtt: (replies > 0).then(|| took.part(replies)),
                     listed: counted.listed,
                     not_listed: counted.not_listed,
                     unknown: counted.unknown,

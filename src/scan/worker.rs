@@ -229,7 +229,11 @@ impl<'a, N: Network> Worker<'a, N> {
         let (number, offset, name) = place;
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.in_flight -= 1;
-        let believed = !matches!(outcome.end, End::Reply(_)) || lane.hear(outcome.upstream);
+        let replied = matches!(outcome.end, End::Reply(_));
+        if replied {
+            lane.timed = (lane.timed.0 + 1, lane.timed.1 + outcome.rtt);
+        }
+        let believed = !replied || lane.hear(outcome.upstream);
         if !believed {
             observation = Observation::Unknown(Cause::ListUnhealthy);
         }

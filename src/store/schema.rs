@@ -12,6 +12,8 @@
 //! * `doubts`: what rests on a denial that proved false ([`Doubts`](crate::dossier::Doubts)), as places of lists: pairs of
 //!   `place` that go back to pruning on `source` are read as not asked, until their tile is written again.
 //! * `listed`: in which tiles of a run targets of a block are listed: for histories. `listed.rs` says what a block is.
+//! * `reached`: how lists were when a run asked them last, by the way that it asked them: how long their replies took, in
+//!   microseconds, and what was wrong with them. `at` is in seconds since 1970. It belongs to no run.
 //! * `leases`: queries reserved of operators' daily budgets, in seconds since 1970.
 //!
 //! `application_id` tells our files from others, `user_version` is [`VERSION`]. A new version adds a step to [`STEPS`];
@@ -24,7 +26,7 @@ pub(super) const VERSION: i64 = STEPS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x5250_544e;
 
 /// What leads from each version to the next.
-pub(super) const STEPS: [&str; 5] = [
+pub(super) const STEPS: [&str; 6] = [
     "
 CREATE TABLE facts (
     id INTEGER PRIMARY KEY,
@@ -119,5 +121,15 @@ CREATE TABLE listed (
 ) STRICT, WITHOUT ROWID;
 DROP TABLE listings;
 DROP TABLE names;
+",
+    "
+CREATE TABLE reached (
+    list TEXT NOT NULL,
+    way TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    micros INTEGER,
+    fault TEXT,
+    PRIMARY KEY (list, way)
+) STRICT, WITHOUT ROWID;
 ",
 ];

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use jiff::Timestamp;
-use reputon::dnsxl::{Catalogue, OperatorIndex};
-use reputon::plan::{Bound, Estimate, LearntBy, Load, Paces, Row, Ways};
+use reputon::dnsxl::{Catalogue, ListIndex, OperatorIndex};
+use reputon::plan::{Bound, Estimate, LearntBy, Load, Paces, Plan, Row, Ways};
 use reputon::report::{to_json, visible};
-use reputon::store::Store;
+use reputon::store::{Reached, Store};
 use serde_json::{Value, json};
 
 use crate::cli::args::PlanArgs;
 use crate::cli::build;
-use crate::cli::commands::plan_table::{Told, write};
+use crate::cli::commands::plan_table::{LastFault, Told, write};
 use crate::cli::ground::{Ground, check_pruning};
 use crate::cli::keeping::database;
 use crate::cli::options::TextChoice;
@@ -27,6 +27,10 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
     let ground = Ground::read(&args.targets, (&args.lists, &args.savings), &args.lab, quiet)?;
     let lab = args.lab.lab || !args.lab.lab_catalogue.is_empty();
     check_pruning((&args.pace, &args.path), lab)?;
+    let plan = ground.plan();
+    let past = Past::read(args, &ground.catalogue);
+    let mut ways = ways(args, lab);
+    past.measure(&plan, &mut ways);
     let paces = Paces {
         // As for a scan: the lab is on this machine, and nobody's guest.
         rate_qps: (args.pace.rate > 0 && !lab).then_some(f64::from(args.pace.rate)),
@@ -34,12 +38,12 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
         skip_health: args.pace.skip_health,
         prune: args.pace.prune,
         retries: args.ask.retries,
-        ways: ways(args, lab),
-        spent: spent(args, &ground.catalogue),
+        spent: past.spent,
+        ways,
         stages: build::stages(&args.stages),
         stage_options: build::stage_options(&args.stages),
     };
-    let plan = ground.plan();
+    let faults = faults(&past.reached, &plan, &paces.ways);
     let estimate = plan.estimate(&paces, &mut rand::rng());
     let default = match io::stdout().is_terminal() {
         true => TextChoice::Table,
@@ -49,7 +53,7 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
     let targets = plan.targets.len();
     match args.format.format.unwrap_or(default) {
         TextChoice::Json => {
-            let json = json(&ground.catalogue, targets, &estimate, &paces);
+            let json = json(&ground.catalogue, targets, (&estimate, &paces), &faults);
             writeln!(out, "{}", to_json(&json))?;
         }
         TextChoice::Table => {
@@ -60,6 +64,7 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
                 max_time: args.pace.max_time,
                 estimate: &estimate,
                 paces: &paces,
+                faults: &faults,
             };
             write(&mut out, &told)?;
         }
@@ -83,27 +88,72 @@ fn ways(args: &PlanArgs, lab: bool) -> Ways {
     }
 }
 
-/// What operators have been asked today, by the run database; nothing where there is none yet. One that cannot be read is said.
-fn spent(args: &PlanArgs, catalogue: &Catalogue) -> BTreeMap<OperatorIndex, u64> {
-    let found = database(&args.db).map(|path| path.filter(|path| path.exists()));
-    let path = match found {
-        Ok(Some(path)) => path,
-        _ => return BTreeMap::new(),
-    };
-    let read = Store::open_to_read(&path).and_then(|store| store.asked_lately(Timestamp::now()));
-    let by_id = read.unwrap_or_else(|error| {
-        eprintln!(
-            "reputon: {}; budgets are taken to be whole",
-            visible(&error.to_string())
-        );
-        BTreeMap::new()
-    });
-    let lists = catalogue.indexed().map(|(_, list)| list.operator);
-    let spent = lists.filter_map(|operator| Some((operator, *by_id.get(&catalogue.operator(operator).id)?)));
-    spent.collect()
+/// What the run database has of earlier runs; nothing where there is none yet. One that cannot be read is said.
+struct Past {
+    /// What operators have been asked today.
+    spent: BTreeMap<OperatorIndex, u64>,
+    reached: Vec<Reached>,
 }
 
-fn json(catalogue: &Catalogue, targets: u64, estimate: &Estimate, paces: &Paces) -> Value {
+impl Past {
+    fn read(args: &PlanArgs, catalogue: &Catalogue) -> Past {
+        let found = database(&args.db).map(|path| path.filter(|path| path.exists()));
+        let now = Timestamp::now();
+        let read = match found {
+            Ok(Some(path)) => {
+                Store::open_to_read(&path).and_then(|store| Ok((store.asked_lately(now)?, store.reached(now)?)))
+            }
+            _ => Ok(Default::default()),
+        };
+        let (by_id, reached) = read.unwrap_or_else(|error| {
+            eprintln!(
+                "reputon: {}; budgets are taken to be whole, and nothing is known of earlier runs",
+                visible(&error.to_string())
+            );
+            Default::default()
+        });
+        let operators = catalogue.indexed().map(|(_, list)| list.operator);
+        let spent = operators.filter_map(|operator| Some((operator, *by_id.get(&catalogue.operator(operator).id)?)));
+        Past {
+            spent: spent.collect(),
+            reached,
+        }
+    }
+
+    /// Puts in the round trips that were measured by the same ways.
+    fn measure(&self, plan: &Plan<'_>, ways: &mut Ways) {
+        let measured = remembered(&self.reached, plan, ways).filter_map(|(list, reached)| Some((list, reached.rtt?)));
+        ways.measured = measured.collect();
+    }
+}
+
+/// What is remembered of the lists of a plan by the ways that it has to them.
+fn remembered<'r>(
+    reached: &'r [Reached],
+    plan: &'r Plan<'_>,
+    ways: &'r Ways,
+) -> impl Iterator<Item = (ListIndex, &'r Reached)> {
+    plan.columns.iter().filter_map(move |column| {
+        let id = &plan.catalogue.list(column.list).id;
+        let way = ways.name(column.questions.as_ref().ok()?.zone())?;
+        let found = reached.iter().find(|one| one.list == *id && one.way == way);
+        Some((column.list, found?))
+    })
+}
+
+/// The lists that did not work when they were asked last: which, what was wrong, and when.
+fn faults(reached: &[Reached], plan: &Plan<'_>, ways: &Ways) -> Vec<LastFault> {
+    let faults = remembered(reached, plan, ways).filter_map(|(list, one)| {
+        Some(LastFault {
+            list,
+            fault: one.fault.clone()?,
+            at: Timestamp::from_second(one.at).ok()?,
+        })
+    });
+    faults.collect()
+}
+
+fn json(catalogue: &Catalogue, targets: u64, (estimate, paces): (&Estimate, &Paces), faults: &[LastFault]) -> Value {
     let lists: Vec<Value> = estimate.rows.iter().map(|row| json_row(catalogue, row)).collect();
     let operators: Vec<Value> = estimate.loads.iter().map(|load| json_load(catalogue, load)).collect();
     let (by, operator) = match estimate.bound {
@@ -144,6 +194,11 @@ fn json(catalogue: &Catalogue, targets: u64, estimate: &Estimate, paces: &Paces)
         "days": estimate.days,
         "operators": operators,
         "lists": lists,
+        "last_faults": faults.iter().map(|one| json!({
+            "id": catalogue.list(one.list).id,
+            "fault": one.fault,
+            "at": one.at.to_string(),
+        })).collect::<Vec<Value>>(),
     })
 }
 
@@ -159,6 +214,8 @@ fn json_row(catalogue: &Catalogue, row: &Row) -> Value {
         "targets": row.pairs,
         "shared": row.shared,
         "queries": row.queries,
+        "rtt_ms": row.trip.map(|trip| tenths(trip.takes.as_secs_f64() * 1_000.0)),
+        "rtt_measured": row.trip.map(|trip| trip.is_measured),
     })
 }
 

@@ -6,8 +6,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
-use reputon::dnsxl::{Catalogue, OperatorIndex, Reason};
-use reputon::plan::{Bound, Estimate, LearntBy, Load, Paces, STRETCH};
+use jiff::Timestamp;
+use reputon::dnsxl::{Catalogue, ListIndex, OperatorIndex, Reason};
+use reputon::plan::{Bound, Estimate, LearntBy, Load, Paces, STRETCH, Trip};
 use reputon::report::visible;
 use reputon::targets::Kind;
 
@@ -22,6 +23,9 @@ const MATTERS: f64 = 1.2;
 /// Operators whose day's limit is reached that are told one by one.
 const REACHED_SHOWN: usize = 5;
 
+/// Lists that did not work that are told one by one.
+const FAULTS_SHOWN: usize = 10;
+
 /// What is told.
 pub(super) struct Told<'a> {
     pub(super) catalogue: &'a Catalogue,
@@ -31,6 +35,14 @@ pub(super) struct Told<'a> {
     pub(super) max_time: Option<Duration>,
     pub(super) estimate: &'a Estimate,
     pub(super) paces: &'a Paces,
+    pub(super) faults: &'a [LastFault],
+}
+
+/// A list that did not work when it was asked last, by the way that it is to be asked.
+pub(super) struct LastFault {
+    pub(super) list: ListIndex,
+    pub(super) fault: String,
+    pub(super) at: Timestamp,
 }
 
 /// Writes all of it.
@@ -39,11 +51,12 @@ pub(super) fn write(out: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
     operators(out, told)?;
     counts(out, told)?;
     time(out, told)?;
+    faults(out, told)?;
     budgets(out, told)
 }
 
 fn lists(out: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
-    let mut table = plain(["list", "kind", "how", "targets", "queries"]);
+    let mut table = plain(["list", "kind", "how", "targets", "queries", "away"]);
     let unsupported = LearntBy::NotAsked(Reason::Unsupported);
     for row in told.estimate.rows.iter().filter(|row| row.way != unsupported) {
         let how = match row.way {
@@ -58,6 +71,7 @@ fn lists(out: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
             how,
             row.pairs.to_string(),
             row.queries.to_string(),
+            row.trip.map_or_else(String::new, away),
         ]);
     }
     align(&mut table, 3);
@@ -70,6 +84,35 @@ fn lists(out: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
         }
     }
     writeln!(out)
+}
+
+/// How far away a list is: as measured, or as is assumed.
+fn away(trip: Trip) -> String {
+    let millis = trip.takes.as_secs_f64() * 1_000.0;
+    let digits = usize::from(millis < 10.0);
+    match trip.is_measured {
+        true => format!("{millis:.digits$} ms"),
+        false => format!("{millis:.digits$} ms?"),
+    }
+}
+
+/// Which lists did not work when they were asked last. They are examined again, whatever was.
+fn faults(out: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
+    let more = told.faults.len().saturating_sub(FAULTS_SHOWN);
+    let shown = told.faults.iter().take(FAULTS_SHOWN).map(|one| {
+        let id = visible(&told.catalogue.list(one.list).id).into_owned();
+        format!("{id} ({}, {})", visible(&one.fault), one.at)
+    });
+    let shown: Vec<String> = shown.collect();
+    if shown.is_empty() {
+        return Ok(());
+    }
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    writeln!(out, "did not work when last asked: {}{more}", shown.join(", "))
 }
 
 fn operators(out: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
