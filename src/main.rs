@@ -1,5 +1,7 @@
 //! The binary: exit status only.
 
+#![warn(clippy::print_stderr)] // talk!, which ends no run where nobody hears it
+
 mod cli;
 
 use std::process::ExitCode;

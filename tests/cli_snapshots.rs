@@ -3,6 +3,7 @@
 
 use std::io::BufRead;
 use std::path::Path;
+use std::process::Stdio;
 
 use assert_cmd::Command;
 
@@ -313,4 +314,32 @@ fn places_that_are_full_or_absent_are_named() {
         said.starts_with("reputon: a temporary file in /nowhere: ") && said.contains("TMPDIR"),
         "{said}"
     );
+}
+
+/// Standard error is a full disk, or a pipe that nobody reads: the run ends as it would, and its report is written.
+#[test]
+fn talk_that_nobody_hears_ends_no_run() {
+    let folder = folder();
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("a device")
+    };
+    let run = |deaf: Stdio, arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_reputon"));
+        command.current_dir(folder.path()).env("XDG_CONFIG_HOME", folder.path());
+        let status = command.args(arguments).stderr(deaf).status();
+        status.expect("it runs").code()
+    };
+    for deaf in [full().into(), std::io::pipe().expect("a pipe").1.into()] {
+        let arguments = "scan 203.0.113.8/29 --lab --db none -f none -o report.csv";
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        assert_eq!(run(deaf, &arguments), Some(1), "something is listed");
+        let report = folder.path().join("report.csv");
+        let text = std::fs::read_to_string(&report).expect("it was written");
+        assert!(text.contains("203.0.113.10,lab-zen,"), "{text}");
+        std::fs::remove_file(report).expect("it is there");
+    }
+    assert_eq!(run(full().into(), &["scan", "192.0.2.1", "--lists", "x"]), Some(2));
 }

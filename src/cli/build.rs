@@ -11,6 +11,7 @@ use reputon::stages::{self, Stage, Stages};
 use reputon::wire::Name;
 
 use super::options::{CatalogueOptions, KeyOptions, PathOptions, StageOptions};
+use crate::cli::talk::talk;
 
 /// Where the system names its resolvers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -62,7 +63,7 @@ fn load(built_in: bool, files: &[PathBuf], quiet: bool) -> anyhow::Result<Catalo
     let (catalogue, warnings) = Catalogue::load(built_in, files)?;
     if !quiet {
         for warning in warnings {
-            eprintln!("reputon: {warning}");
+            talk!("reputon: {warning}");
         }
     }
     Ok(catalogue)

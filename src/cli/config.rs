@@ -20,6 +20,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::cli::talk::talk;
 use anyhow::{Context, bail};
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
@@ -165,9 +166,10 @@ impl Config {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => "`reputon lists` shows them; --catalogue adds others".into(),
             };
-            eprintln!(
+            talk!(
                 "reputon: {file}:{}: no operator \"{}\", its key is not used: {mend}",
-                key.line, key.operator
+                key.line,
+                key.operator
             );
         }
     }
@@ -176,7 +178,7 @@ impl Config {
     pub(crate) fn warn(&self) {
         if let Some(file) = self.file.as_deref().filter(|_| self.open && self.has_secrets()) {
             let file = shown(file);
-            eprintln!("reputon: {file}: it holds secrets, and others can read it: chmod 600 {file}");
+            talk!("reputon: {file}: it holds secrets, and others can read it: chmod 600 {file}");
         }
     }
 }

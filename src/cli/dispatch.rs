@@ -10,6 +10,7 @@ use super::args::{Cli, Command, ConfigCommand, command};
 use super::config::Config;
 use super::{build, commands, hide, pages, room, signals};
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 
 /// The exit status of usage, configuration and I/O errors.
 pub(crate) const FAILED: u8 = 2;
@@ -67,7 +68,7 @@ fn usage(error: &clap::Error) -> u8 {
     if shown == plain {
         error.exit();
     }
-    eprint!("{shown}");
+    talk!("{}", shown.trim_end());
     FAILED
 }
 
@@ -82,7 +83,7 @@ fn failed(error: &anyhow::Error, nagios: bool) -> u8 {
         true => nagios_unknown(&told(error)),
         false if is_broken_pipe(error) => 0,
         false => {
-            eprintln!("reputon: {}", harmless(&told(error)));
+            talk!("reputon: {}", harmless(&told(error)));
             FAILED
         }
     }

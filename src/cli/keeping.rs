@@ -26,6 +26,7 @@ use super::args::ScanArgs;
 use super::options::{DbOptions, LabOptions};
 use super::past::Memories;
 use super::records::stand;
+use crate::cli::talk::talk;
 
 /// The file below the XDG state directory.
 const FILE: &str = "reputon/runs.db";
@@ -79,7 +80,7 @@ pub(crate) fn ledger(db: &DbOptions, lab: &LabOptions, quiet: bool) -> Box<dyn L
     let warn = move |error: &StoreError| {
         if !quiet {
             let error = error.to_string();
-            eprintln!(
+            talk!(
                 "reputon: {}; daily limits hold within this command alone",
                 visible(&error)
             );
@@ -258,7 +259,7 @@ impl Keeping {
             let failed = Rc::clone(failed);
             move |error: &StoreError| {
                 if !failed.replace(true) {
-                    eprintln!("reputon: {}; the scan goes on without it", visible(&error.to_string()));
+                    talk!("reputon: {}; the scan goes on without it", visible(&error.to_string()));
                 }
             }
         };
@@ -380,7 +381,7 @@ fn end(
     let (tiles, pairs) = open.journal.written()?;
     let whole = tiles == open.tiles && pairs == 0;
     if pairs > 0 && !quiet {
-        eprintln!("reputon: {pairs} questions are left open; --resume goes on with them");
+        talk!("reputon: {pairs} questions are left open; --resume goes on with them");
     }
     let stored = usable.iter().zip(lists.iter());
     let stored: Vec<(bool, String)> = stored.map(|(usable, list)| (*usable, to_json(list))).collect();
@@ -391,7 +392,7 @@ fn end(
         record.diff = difference(&open.store, &open.run, open.tells)?;
         match &record.diff {
             Some(_) => open.store.end(open.run.id, when, &to_json(record), &stored)?,
-            None if !quiet => eprintln!("reputon: there is no earlier run of these targets to compare with"),
+            None if !quiet => talk!("reputon: there is no earlier run of these targets to compare with"),
             None => (),
         }
     }
@@ -568,7 +569,7 @@ fn label(typed: &[String]) -> String {
 
 fn say(error: &anyhow::Error, quiet: bool) {
     if !quiet {
-        eprintln!("reputon: {}", visible(&format!("{error:#}")));
+        talk!("reputon: {}", visible(&format!("{error:#}")));
     }
 }
 

@@ -24,6 +24,7 @@ mod reports;
 mod room;
 mod signals;
 mod stdout;
+mod talk;
 mod values;
 mod zone_data;
 

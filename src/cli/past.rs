@@ -2,6 +2,7 @@
 //!
 //! A database that cannot be read any more is said once; then the audit has no history, rather than half of it.
 
+use crate::cli::talk::talk;
 use reputon::dnsxl::Catalogue;
 use reputon::dossier::Dossier;
 use reputon::report::visible;
@@ -58,5 +59,5 @@ impl Memories {
 }
 
 fn say(error: &StoreError) {
-    eprintln!("reputon: {}; the audit has no history", visible(&error.to_string()));
+    talk!("reputon: {}; the audit has no history", visible(&error.to_string()));
 }

@@ -17,6 +17,7 @@ use reputon::report::visible;
 use reputon::zone::{Dataset, DatasetKind, Warnings};
 
 use super::values::ZoneData;
+use crate::cli::talk::talk;
 
 /// Warnings that are shown of one file; the rest is a number.
 const WARNINGS_SHOWN_MAX: usize = 5;
@@ -101,11 +102,11 @@ fn dataset(data: &ZoneData) -> anyhow::Result<Dataset> {
 
 fn warn(path: &Path, warnings: &Warnings) {
     for warning in warnings.kept.iter().take(WARNINGS_SHOWN_MAX) {
-        eprintln!("reputon: {}; the line is left out", visible(&warning.to_string()));
+        talk!("reputon: {}; the line is left out", visible(&warning.to_string()));
     }
     let more = warnings.count().saturating_sub(WARNINGS_SHOWN_MAX as u64);
     if more > 0 {
-        eprintln!(
+        talk!(
             "reputon: {}: {more} more lines are left out",
             visible(&path.display().to_string())
         );

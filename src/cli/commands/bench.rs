@@ -25,6 +25,7 @@ use crate::cli::options::TextChoice;
 use crate::cli::progress::Quiet;
 use crate::cli::signals;
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 
 /// Questions to a server on this machine: the whole benchmarking block, 198.18.0.0/15 (RFC 2544).
 pub(crate) const QUERIES_MAX: u32 = 1 << 17;
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool) -> anyhow::Result<u8> {
         |server| server.0,
     );
     if !near && !quiet {
-        eprintln!(
+        talk!(
             "reputon: asking {server} {queries} names below {} at {rate} a second: only where whoever runs it agrees",
             visible(&args.zone.to_string())
         );

@@ -13,6 +13,7 @@ use crate::cli::args::HistoryArgs;
 use crate::cli::keeping::needed;
 use crate::cli::options::TextChoice;
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 
 /// Shows the history of a target.
 pub(crate) fn run(args: &HistoryArgs, quiet: bool) -> anyhow::Result<u8> {
@@ -71,8 +72,8 @@ pub(crate) fn run(args: &HistoryArgs, quiet: bool) -> anyhow::Result<u8> {
     }
     if !quiet {
         match (last, sightings.is_empty()) {
-            (None, _) => eprintln!("reputon: no run that is kept looked at {target}"),
-            (Some(run), true) => eprintln!("reputon: {target} was on no list; last looked at in run {run}"),
+            (None, _) => talk!("reputon: no run that is kept looked at {target}"),
+            (Some(run), true) => talk!("reputon: {target} was on no list; last looked at in run {run}"),
             (Some(_), false) => (),
         }
     }

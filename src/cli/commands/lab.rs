@@ -9,6 +9,7 @@ use reputon::lab::{Face, Lab, LabOptions, ServedList, rehearse};
 
 use crate::cli::args::LabArgs;
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 use crate::cli::{build, signals};
 
 /// How often a stop request is looked for.
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &LabArgs, quiet: bool) -> anyhow::Result<u8> {
     }
     out.flush()?;
     if !quiet {
-        eprintln!(
+        talk!(
             "reputon: serving the embedded world and {made_up} made-up lists; each line above is a way to ask it. \
              Stop with Ctrl-C"
         );

@@ -14,6 +14,7 @@ use crate::cli::build;
 use crate::cli::commands::lists_check;
 use crate::cli::options::{ListsChoice, TextChoice};
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 
 /// Does what was asked of the catalogue.
 pub(crate) fn run(args: &ListsArgs, quiet: bool) -> anyhow::Result<u8> {
@@ -57,7 +58,7 @@ fn ls(args: &ListsLsArgs, quiet: bool) -> anyhow::Result<u8> {
         }
     }
     if !quiet {
-        eprintln!(
+        talk!(
             "reputon: {} lists of {} in the catalogue, {} graves",
             selected.len(),
             catalogue.lists().len(),
@@ -222,7 +223,7 @@ fn everything(catalogue: &Catalogue, index: ListIndex) -> Value {
 
 fn lint(args: &FilesArgs) -> anyhow::Result<u8> {
     for warning in Catalogue::lint_files(&args.files)? {
-        eprintln!("reputon: {}", visible(&warning.to_string()));
+        talk!("reputon: {}", visible(&warning.to_string()));
     }
     Ok(0)
 }
@@ -234,9 +235,9 @@ fn import_file(args: &FileArgs, quiet: bool) -> anyhow::Result<u8> {
     stdout().write_all(imported.toml.as_bytes())?;
     if !quiet {
         for skipped in &imported.skipped {
-            eprintln!("reputon: {skipped}");
+            talk!("reputon: {skipped}");
         }
-        eprintln!("reputon: {} lists, {} left out", imported.lists, imported.skipped.len());
+        talk!("reputon: {} lists, {} left out", imported.lists, imported.skipped.len());
     }
     Ok(0)
 }

@@ -18,6 +18,7 @@ use crate::cli::ground::start_lab;
 use crate::cli::keeping::ledger;
 use crate::cli::options::ListsChoice;
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 use crate::cli::{build, signals};
 
 /// The exit status where a list does not work, or none could be asked.
@@ -243,7 +244,7 @@ fn cell(value: &Value) -> String {
 /// What is worth a sentence, on standard error.
 fn talk(report: &ExamineReport) {
     for fault in &report.resolver_faults {
-        eprintln!("reputon: {}", visible(fault));
+        talk!("reputon: {}", visible(fault));
     }
     let count = |keep: &dyn Fn(&Examined) -> bool| report.lists.iter().filter(|list| keep(list)).count();
     let asked = count(&is_asked);
@@ -253,7 +254,7 @@ fn talk(report: &ExamineReport) {
     if left > 0 {
         text += &format!(", {left} not asked");
     }
-    eprintln!(
+    talk!(
         "reputon: {text}; {} queries ({} sent again) in {:.1} s",
         report.counters.sent,
         report.counters.retried,

@@ -17,6 +17,7 @@ use crate::cli::ground::{Ground, check_pruning};
 use crate::cli::keeping::database;
 use crate::cli::options::TextChoice;
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 
 /// Why more names may be asked about than were given.
 const RELATED_WHY: &str = "the stages find the domains of addresses' names and the addresses that take domains' mail, and lists \
@@ -106,7 +107,7 @@ impl Past {
             _ => Ok(Default::default()),
         };
         let (by_id, reached) = read.unwrap_or_else(|error| {
-            eprintln!(
+            talk!(
                 "reputon: {}; budgets are taken to be whole, and nothing is known of earlier runs",
                 visible(&error.to_string())
             );

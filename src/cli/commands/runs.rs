@@ -11,6 +11,7 @@ use crate::cli::args::{RunsArgs, RunsCommand, RunsImportArgs, RunsLsArgs, RunsPr
 use crate::cli::keeping::needed;
 use crate::cli::options::TextChoice;
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 
 /// Does what was asked of the runs.
 pub(crate) fn run(args: &RunsArgs, quiet: bool) -> anyhow::Result<u8> {
@@ -89,7 +90,7 @@ fn prune(args: &RunsPruneArgs, quiet: bool) -> anyhow::Result<u8> {
     let mut store = Store::open(&needed(&args.db)?)?;
     let removed = store.prune(args.keep)?;
     if !quiet {
-        eprintln!("reputon: {} runs removed, {} kept", removed.len(), store.runs()?.len());
+        talk!("reputon: {} runs removed, {} kept", removed.len(), store.runs()?.len());
     }
     Ok(0)
 }
@@ -100,7 +101,7 @@ fn import(args: &RunsImportArgs, quiet: bool) -> anyhow::Result<u8> {
         for run in store.import(file)? {
             if !quiet {
                 let how = if run.merged { "merged into" } else { "is now" };
-                eprintln!(
+                talk!(
                     "reputon: {}: run {} {how} run {}: {} blocks of targets taken, {} known",
                     visible(&file.display().to_string()),
                     run.from,

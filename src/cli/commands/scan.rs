@@ -24,6 +24,7 @@ use crate::cli::records::{is_usable, list_record, reached, run_record, talk, unp
 use crate::cli::reports::{Output, Reports};
 use crate::cli::signals;
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 use crate::cli::values::OutputKind;
 
 /// Columns of a table where the terminal does not say.
@@ -170,7 +171,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     }
     let told = match told {
         Err(error) if args.notify.nagios => {
-            eprintln!("reputon: {error:#}");
+            talk!("reputon: {error:#}");
             Ok(())
         }
         told => told,

@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::args::{AddressArgs, DkimArgs, DomainArgs, SpfArgs, StageArgs};
 use crate::cli::options::TextChoice;
 use crate::cli::stdout::stdout;
+use crate::cli::talk::talk;
 use crate::cli::{build, signals};
 
 /// Packets a second, as a scan's default: a command line is short, and its lookups are few.
@@ -183,7 +184,7 @@ fn tell<S>(
 pub(crate) fn warn<T>(inquired: &Inquired<T>, quiet: bool) {
     if !quiet {
         for fault in &inquired.faults {
-            eprintln!("reputon: {}", visible(fault));
+            talk!("reputon: {}", visible(fault));
         }
     }
 }
