@@ -8,7 +8,7 @@ use crate::dnsxl::{How, Observation};
 use crate::dossier::{Dossier, Journal, Observed, Tile, is_taken_back, is_unasked};
 use crate::plan::{Plan, Treatment};
 use crate::stages::Explained;
-use crate::targets::{Target, special_use};
+use crate::targets::{Chunk, Kind, Target, special_use};
 
 use super::lane::{Lane, Standing};
 use super::network::Network;
@@ -102,7 +102,7 @@ impl<N: Network> Worker<'_, N> {
             };
             let Some(mut dossiers) = recall(self.journal, self.plan, number) else {
                 self.unreached += chunk.len() as u64;
-                count_unopened(&mut self.counts, self.plan, chunk.iter());
+                count_unopened(&mut self.counts, self.plan, &chunk);
                 continue;
             };
             if self.undo.take_back(&mut dossiers).is_some() {
@@ -218,14 +218,18 @@ fn dossier(
 }
 
 /// Pairs of a tile that was never opened: all that would have been asked is unknown.
-fn count_unopened(counts: &mut [Counted], plan: &Plan<'_>, targets: impl Iterator<Item = Target>) {
-    for target in targets {
-        let (kind, special) = (target.kind(), special_use(&target).is_some());
+fn count_unopened(counts: &mut [Counted], plan: &Plan<'_>, chunk: &Chunk<'_>) {
+    for (kind, (all, ordinary)) in Kind::ALL
+        .into_iter()
+        .zip(chunk.counts().into_iter().zip(chunk.ordinary()))
+    {
         for (column, counts) in counts.iter_mut().enumerate() {
-            match plan.treatment(column, kind) {
-                Treatment::Ask | Treatment::Fold(_) | Treatment::Local if !special => counts.unknown += 1,
-                _ => counts.not_asked += 1,
-            }
+            let unknown = match plan.treatment(column, kind) {
+                Treatment::Ask | Treatment::Fold(_) | Treatment::Local => ordinary,
+                _ => 0,
+            };
+            counts.unknown += unknown;
+            counts.not_asked += all - unknown;
         }
     }
 }

@@ -228,6 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::parse::{Ip6Unit, form};
+    use super::super::special::special_use;
     use super::super::target::Target;
     use super::*;
 
@@ -444,9 +445,10 @@ mod tests {
         assert!(octets < 60 * 10_000, "60 MB for a million names: {octets}");
     }
 
-    /// Cheap to name in many overlapping ways: 64 addresses around a block boundary, both families.
+    /// Cheap to name in many overlapping ways: 64 addresses around a block boundary, both families. In front of that of IPv4
+    /// is special-use space.
     fn some_form() -> impl Strategy<Value = Form> {
-        let base4 = 0xc000_02e0u32;
+        let base4 = 0xc000_00e0u32;
         let base6 = 0x2001_0db8u128 << 96;
         prop_oneof![
             (0u32..64, 0u32..24).prop_map(move |(at, more)| Form::Ip4(base4 + at, base4 + at + more)),
@@ -496,6 +498,12 @@ mod tests {
                 prop_assert!((1..=CHUNK_TARGETS_MAX).contains(&chunk.len()));
                 let counts = Kind::ALL.map(|kind| targets.iter().filter(|target| target.kind() == kind).count() as u64);
                 prop_assert_eq!(chunk.counts(), counts);
+                let is_ordinary = |target: &&Target| special_use(target).is_none();
+                let ordinary = Kind::ALL.map(|kind| {
+                    let of_kind = targets.iter().filter(|target| target.kind() == kind);
+                    of_kind.filter(is_ordinary).count() as u64
+                });
+                prop_assert_eq!(chunk.ordinary(), ordinary);
                 let by_index: Vec<Target> = (0..chunk.len()).filter_map(|index| chunk.get(index)).collect();
                 prop_assert_eq!(&by_index, targets);
                 let again: Vec<Target> = set.chunks_from(number as u64).next().expect("a chunk").iter().collect();

@@ -1,6 +1,7 @@
 //! A slice of a target set: at most 256 targets, in input order, of whatever kinds. It is what a tile is made of.
 
 use super::set::{Lanes, Position};
+use super::special::{share_use, special_use};
 use super::target::{Kind, Target};
 
 /// Most targets in a chunk: a /24.
@@ -59,8 +60,32 @@ impl<'a> Chunk<'a> {
         self.counts()[kind as usize] > 0
     }
 
+    /// How many targets of each kind are of no special use. Addresses of a run that share a /24 are looked at together:
+    /// whoever stops the scan of a large range waits for the count of what was not reached.
+    pub fn ordinary(&self) -> [u64; Kind::ALL.len()] {
+        let mut counts = [0; Kind::ALL.len()];
+        let (mut at, mut left) = (self.start, u64::from(self.len));
+        loop {
+            let here = self.lanes.left_of_run(at).min(left);
+            let nth = |ahead| {
+                let offset = at.offset + ahead;
+                self.lanes.target(Position { offset, ..at })
+            };
+            let is_ordinary = |ahead: &u64| special_use(&nth(*ahead)).is_none();
+            counts[self.lanes.lane(at).kind() as usize] += match share_use(&nth(0), &nth(here - 1)) {
+                true => here * u64::from(is_ordinary(&0)),
+                false => (0..here).filter(is_ordinary).count() as u64,
+            };
+            left -= here;
+            if left == 0 {
+                return counts;
+            }
+            at = self.lanes.next_run(at);
+        }
+    }
+
     /// How many targets there are of each kind.
-    pub(super) fn counts(&self) -> [u64; Kind::ALL.len()] {
+    pub fn counts(&self) -> [u64; Kind::ALL.len()] {
         let mut counts = [0; Kind::ALL.len()];
         let (mut at, mut left) = (self.start, u64::from(self.len));
         loop {

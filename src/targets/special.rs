@@ -20,6 +20,15 @@ pub fn special_use(target: &Target) -> Option<&'static str> {
     }
 }
 
+/// Whether all from the first to the last target of a row are in the same space, as their addresses show at once: all
+/// blocks of IPv4 are made of whole /24s.
+pub(super) fn share_use(first: &Target, last: &Target) -> bool {
+    match (first, last) {
+        (Target::Ip4(first), Target::Ip4(last)) => first.octets()[..3] == last.octets()[..3],
+        _ => false,
+    }
+}
+
 /// The blocks of RFC 6890 §2.2.2 and its registry that are not global.
 fn special_ip4(address: Ipv4Addr) -> Option<&'static str> {
     match address.octets() {
