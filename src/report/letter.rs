@@ -168,7 +168,11 @@ impl Letter {
             Severity::Warning => (Mark::Bad, 5),
             Severity::Info => (Mark::Note, 20),
         };
-        self.line(topic, mark, finding.text.clone(), finding.mend.clone(), urgency + later);
+        let urgency = match finding.code.as_str() {
+            "mx_no_domain" => 0, // all else of the domain can wait until there is one
+            _ => urgency + later,
+        };
+        self.line(topic, mark, finding.text.clone(), finding.mend.clone(), urgency);
     }
 
     /// Adds a line about something that is in order.
@@ -471,6 +475,15 @@ mod tests {
         );
         assert_eq!((letter.count(Mark::Bad), letter.count(Mark::Good)), (4, 1));
         assert_eq!(letter.lines.first().map(|line| line.topic), Some("Reverse name"));
+    }
+
+    #[test]
+    fn before_all_else_a_domain_has_to_exist() {
+        let mut letter = Letter::new("absent.test", "absent.test");
+        letter.finding(&error("spf", "no SPF record", "publish one"));
+        letter.finding(&Finding::error("mx", "mx_no_domain", "absent.test does not exist").mend("register it"));
+        letter.close();
+        assert_eq!(letter.next[0], "absent.test does not exist: register it");
     }
 
     #[test]
