@@ -343,3 +343,15 @@ fn talk_that_nobody_hears_ends_no_run() {
     }
     assert_eq!(run(full().into(), &["scan", "192.0.2.1", "--lists", "x"]), Some(2));
 }
+
+#[test]
+fn after_a_rehearsal_it_is_said_why_there_are_no_runs() {
+    let folder = folder();
+    let scan = told(
+        folder.path(),
+        &["scan", "203.0.113.9", "--lab", "--stages", "none", "-q"],
+    );
+    assert!(scan.starts_with("exit 0"), "{scan}");
+    let runs = told(folder.path(), &["runs"]);
+    assert!(runs.contains("with --lab only where --db is given"), "{runs}");
+}

@@ -104,6 +104,18 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
+fn octets_that_are_no_text_are_told_by_their_line() {
+    let (home, file) = home("");
+    std::fs::write(&file, b"rate = 5\n\nlists = \"caf\xe9\"\n").expect("a file of our own");
+    let place = format!("{}:3: not UTF-8; save it as UTF-8", file.display());
+    reputon(&home)
+        .args(["config", "show"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains(place));
+}
+
+#[test]
 fn secrets_of_the_file_are_never_shown_and_others_that_can_read_them_are_told_of() {
     let (home, file) = home("notify = 'https://hooks.example.org/T0/s3cret'\n[keys]\nspamhaus = 's3cretkey'\n");
     for arguments in [

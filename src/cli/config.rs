@@ -21,7 +21,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::cli::talk::talk;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
@@ -120,7 +120,11 @@ impl Config {
         if octets.len() as u64 > OCTETS_MAX {
             bail!("{shown}: larger than {OCTETS_MAX} octets: not a configuration file");
         }
-        let text = String::from_utf8(octets).with_context(|| format!("{shown}: not UTF-8"))?;
+        let text = String::from_utf8(octets).map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = 1 + good.iter().filter(|octet| **octet == b'\n').count();
+            anyhow!("{shown}:{line}: not UTF-8; save it as UTF-8")
+        })?;
         let mut config = read(&shown, &text, command)?;
         config.file = Some(path);
         config.open = open;
@@ -364,7 +368,7 @@ impl Reader<'_> {
                 bail!("{place}: the key of {id} must be text in quotes");
             };
             if reputon::dnsxl::Key::new(key).is_err() {
-                bail!("{place}: the key of {id} is none: letters, digits, dashes, underscores");
+                bail!("{place}: this cannot be the key of {id}: keys are made of letters, digits, dashes, underscores");
             }
             config.keys.push(FileKey {
                 operator: id.to_string(),

@@ -45,7 +45,11 @@ pub enum StoreError {
     )]
     Log(PathBuf),
     /// It is not there.
-    #[error("{}: there is no run database; runs are kept in it by scan, or name another file with --db", .0.display())]
+    #[error(
+        "{}: there is no run database; runs are kept in it by scan (with --lab only where --db is given), or name another file \
+         with --db",
+        .0.display()
+    )]
     Missing(PathBuf),
     /// What is in it makes no sense.
     #[error("{}: the run database is damaged: {what}; put a copy back, or move it away to start a new one", .path.display())]

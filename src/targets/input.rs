@@ -26,6 +26,11 @@ pub const BAD_LINES_MAX: u64 = 10_000;
 /// The byte order marks of UTF-16: editors on Windows write it.
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
+/// Whether a first line is of UTF-16, by its mark, or by the zero beside its first letter where others have left that out.
+fn is_utf16(line: &[u8]) -> bool {
+    UTF16_MARKS.iter().any(|mark| line.starts_with(mark)) || line.iter().take(2).any(|octet| *octet == 0)
+}
+
 /// How input is read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReadOptions {
@@ -113,7 +118,7 @@ impl Reader {
                     break;
                 }
             }
-            if number == 1 && UTF16_MARKS.iter().any(|mark| line.starts_with(mark)) {
+            if number == 1 && is_utf16(&line) {
                 self.error(place, "", Why::Utf16.into());
                 break;
             }
@@ -330,8 +335,13 @@ mod tests {
 
     #[test]
     fn utf16_is_named_once() {
-        let text = errors(&["-"], b"\xff\xfea\0.\0b\0\n\0c\0\n\0");
-        assert_eq!(text, "<stdin>:1: UTF-16; save it as UTF-8");
+        for input in [
+            &b"\xff\xfea\0.\0b\0\n\0c\0\n\0"[..],
+            b"a\0.\0b\0\n\0c\0\n\0",
+            b"\0a\0.\0b\0\n\0c\0\n",
+        ] {
+            assert_eq!(errors(&["-"], input), "<stdin>:1: UTF-16; save it as UTF-8");
+        }
     }
 
     #[test]
