@@ -396,6 +396,12 @@ impl Engine {
         self.slots.used_count()
     }
 
+    /// Queries in flight to servers that trains go to.
+    pub fn in_trains(&self) -> u32 {
+        let servers = self.servers.iter().filter(|server| server.trains);
+        servers.map(|server| server.in_flight).sum()
+    }
+
     /// What was done so far.
     pub fn counters(&self) -> Counters {
         self.counters

@@ -19,6 +19,7 @@ mod driver;
 mod examine;
 mod explain;
 mod fill;
+mod gather;
 mod health;
 mod inquiry;
 mod lane;

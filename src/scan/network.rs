@@ -66,8 +66,8 @@ pub trait Network {
         false
     }
 
-    /// Lets more replies come, for some microseconds.
-    fn gather(&mut self) {}
+    /// Does nothing for so long, that more replies come.
+    fn pause(&mut self, _span: Span) {}
 }
 
 /// The machine's own network.
@@ -151,7 +151,7 @@ impl Network for RealNetwork {
         self.udp.gathers()
     }
 
-    fn gather(&mut self) {
-        self.udp.gather();
+    fn pause(&mut self, span: Span) {
+        std::thread::sleep(span.into());
     }
 }

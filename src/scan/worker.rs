@@ -20,6 +20,7 @@ use super::budget::Budget;
 use super::closing::Counted;
 use super::direct::{Direct, Paces};
 use super::explain::Explainer;
+use super::gather::Gather;
 use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::pump;
@@ -35,9 +36,6 @@ pub const GRACE: Span = Span::from_millis(1_500);
 
 /// Time between two reports of progress.
 const PROGRESS_SPAN: Span = Span::from_millis(100);
-
-/// Replies that are worth a turn of their own where a server is near.
-const GATHER_BELOW: usize = 24;
 
 /// Drives one engine through a plan.
 pub(super) struct Worker<'a, N: Network> {
@@ -88,7 +86,7 @@ impl<'a, N: Network> Worker<'a, N> {
         progress: &mut dyn Progress,
         stop: &Stop,
     ) -> io::Result<()> {
-        let mut batch = Batch::new();
+        let (mut batch, mut gather) = (Batch::new(), Gather::new());
         loop {
             let now = self.network.now();
             let received = self.turn(now, &mut batch);
@@ -108,16 +106,21 @@ impl<'a, N: Network> Worker<'a, N> {
             let sent = self.transmit(now, &mut batch);
             self.show(now, progress, false);
             self.look_for_stop(now, stop);
-            // Who has nothing to do waits. From a server that is near, a few replies are not worth a turn either: they would
-            // come, and be followed by queries, one by one. (Replies that were followed by none may have stirred something.)
-            let gathers = self.network.gathers();
-            let few = gathers && sent > 0 && sent <= received && received < GATHER_BELOW;
+            // Who has nothing to do waits.
             let stirred = std::mem::take(&mut self.stirred) || self.is_related_due();
+            if self.explainer.is_busy() || stirred {
+                continue;
+            }
             let idle = received + sent == 0 && !has_moved; // where the window has moved there may be more to ask
-            if (few || idle) && !self.explainer.is_busy() && !stirred {
+            if idle {
                 self.wait();
-                if gathers {
-                    self.network.gather();
+            }
+            if self.network.gathers() {
+                let in_trains = self.engine.in_trains();
+                let times = (now, self.network.now());
+                let pause = gather.pause((received, sent), in_trains, times);
+                if let Some(pause) = pause {
+                    self.network.pause(pause);
                 }
             }
         }

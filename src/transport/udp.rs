@@ -33,10 +33,6 @@ const DESCRIPTORS_LEFT: u64 = 24;
 /// Batches taken from one socket before the next one has its turn.
 const BATCHES_PER_TURN: usize = 4;
 
-/// How long replies of a near server are left to gather: less than a round trip to anywhere else, and long enough for a
-/// batch.
-const GATHER: Span = Span::from_micros(50);
-
 /// What happened to packets below the engine's sight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UdpCounters {
@@ -284,12 +280,6 @@ impl Udp {
     /// Whether a server is so near that replies are worth gathering.
     pub fn gathers(&self) -> bool {
         self.near
-    }
-
-    /// Lets more replies come before they are taken: a wake for each costs more than the kernel's work on it, and a reply
-    /// alone is followed by a query alone.
-    pub fn gather(&self) {
-        std::thread::sleep(GATHER.into());
     }
 
     /// Hands over the datagrams that have come; returns how many. Bounded, so that sending has its turn too.

@@ -55,15 +55,44 @@ pub fn compose(buffer: &mut [u8; QUERY_OCTETS_MAX], id: u16, name: &[u8], tail: 
 
 /// Flips the case of letters among the last `zone_octets` octets of a name in wire form, by the bits of `random`
 /// (0x20: an off-path forger has to guess them too). Digits carry no case, so only the zone's letters count.
+///
+/// Eight octets are looked at together, from the end: each has a bit of its own in the place that makes the case, and rotating by
+/// one brings eight others there.
 pub fn flip_case(name: &mut [u8], zone_octets: usize, random: u64) {
     let start = name.len().saturating_sub(zone_octets);
-    let mut bits = random;
-    for octet in &mut name[start..] {
-        if octet.is_ascii_alphabetic() {
-            *octet ^= ((bits & 1) as u8) << 5;
-            bits = bits.rotate_right(1); // names with over 64 letters use the bits again
+    let (mut bits, mut end) = (random, name.len());
+    while end > start {
+        let from = end.saturating_sub(8);
+        match name[from..end].as_mut_array::<8>() {
+            Some(octets) => {
+                let before = start.saturating_sub(from) as u32; // below 8, by the loop
+                *octets = flipped(*octets, bits & u64::MAX << (8 * before));
+            }
+            None => {
+                // The first octets of a name.
+                let from = from.max(start);
+                let mut padded = [0; 8];
+                padded[..end - from].copy_from_slice(&name[from..end]);
+                name[from..end].copy_from_slice(&flipped(padded, bits)[..end - from]);
+            }
         }
+        end = from;
+        bits = match (name.len() - end) % 64 {
+            0 => bits.wrapping_mul(0x9e37_79b9_7f4a_7c15), // all 64 are used: others, made of them
+            _ => bits.rotate_right(1),
+        };
     }
+}
+
+/// Eight octets with the case of letters flipped where `bits` has the bit that makes the case.
+fn flipped(octets: [u8; 8], bits: u64) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let octets = u64::from_le_bytes(octets);
+    // In each octet: bit 7 of `from_a` if it is 'a' or more, and of `past_z` if it is more than 'z'; no sum carries over.
+    let lower = (octets | EACH * 0x20) & (EACH * 0x7f);
+    let (from_a, past_z) = (lower + EACH * (0x80 - 0x61), lower + EACH * (0x80 - 0x7b));
+    let letters = from_a & !past_z & !octets & (EACH * 0x80);
+    (octets ^ (letters >> 2 & bits)).to_le_bytes()
 }
 
 /// Writes the query of `name`: [`compose`] for callers that hold a [`Name`].
@@ -118,5 +147,30 @@ mod tests {
         assert_eq!(octets, b"\x03key\x02BL\x07EXAMPLE\x04TEST\x00");
         flip_case(&mut octets, zone.as_wire().len(), u64::MAX);
         assert_eq!(octets, name.as_wire());
+    }
+
+    #[test]
+    fn letters_are_flipped_and_nothing_else() {
+        let all: Vec<u8> = (0..=255).collect();
+        for block in all.chunks(64).chain(all.chunks(37)) {
+            let mut octets = block.to_vec();
+            flip_case(&mut octets, usize::MAX, u64::MAX);
+            for (octet, flipped) in block.iter().zip(octets) {
+                assert_eq!(octet ^ flipped, u8::from(octet.is_ascii_alphabetic()) << 5, "{octet}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_of_64_letters_has_a_bit_of_its_own() {
+        let mut seen = std::collections::BTreeSet::new();
+        for bit in 0..64 {
+            let mut octets = [b'a'; 64];
+            flip_case(&mut octets, usize::MAX, 1 << bit);
+            let flipped: Vec<usize> = (0..64).filter(|at| octets[*at] == b'A').collect();
+            assert_eq!(flipped.len(), 1);
+            seen.extend(flipped);
+        }
+        assert_eq!(seen.len(), 64);
     }
 }
