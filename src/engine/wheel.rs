@@ -33,10 +33,10 @@ impl Link {
     };
 }
 
-/// The ring. Links live beside it, one a slot.
+/// The ring. Links live beside it, one for each slot up to the last that was ever armed.
 #[derive(Debug)]
 pub(super) struct Wheel {
-    links: Box<[Link]>,
+    links: Vec<Link>,
     heads: Box<[u16; TICKS]>,
     /// One bit for each place that has links.
     occupied: [u64; TICKS / 64],
@@ -48,7 +48,7 @@ pub(super) struct Wheel {
 impl Wheel {
     pub(super) fn new(slots: usize) -> Wheel {
         Wheel {
-            links: vec![Link::IDLE; slots].into_boxed_slice(),
+            links: Vec::with_capacity(slots),
             heads: Box::new([NONE; TICKS]),
             occupied: [0; TICKS / 64],
             tick: 0,
@@ -59,6 +59,9 @@ impl Wheel {
     /// Sets the deadline of a slot, in place of any earlier one.
     pub(super) fn arm(&mut self, slot: SlotIndex, deadline: Instant) {
         self.disarm(slot);
+        if usize::from(slot.0) >= self.links.len() {
+            self.links.resize(usize::from(slot.0) + 1, Link::IDLE);
+        }
         let tick = (deadline.as_nanos() >> TICK_SHIFT).clamp(self.tick, self.tick + TICKS as u64 - 1);
         let place = (tick % TICKS as u64) as u16; // below 1,024
         let next = self.heads[usize::from(place)];
@@ -78,7 +81,10 @@ impl Wheel {
 
     /// Takes the deadline of a slot away, if it has one.
     pub(super) fn disarm(&mut self, slot: SlotIndex) {
-        let link = std::mem::replace(&mut self.links[usize::from(slot.0)], Link::IDLE);
+        let Some(link) = self.links.get_mut(usize::from(slot.0)) else {
+            return;
+        };
+        let link = std::mem::replace(link, Link::IDLE);
         if link.place == NONE {
             return;
         }

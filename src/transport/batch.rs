@@ -1,7 +1,7 @@
 //! Many datagrams a system call: `sendmmsg` and `recvmmsg` over buffers that are allocated once (Linux); one a call elsewhere.
 //!
-//! Trains (UDP GSO) go out as one message of several vectors, with the size of its datagrams in a control message; trains
-//! that come in (UDP GRO) come as one message with that size beside it, and are cut apart here.
+//! Trains (UDP GSO) go out as one message, with the size of its datagrams in a control message; trains that come in (UDP GRO)
+//! come as one message with that size beside it, and are cut apart here.
 //!
 //! Written against libc because the safe wrappers at hand either build new headers for every call or do not reset the
 //! address length between receives. All unsafe code of the project is here.
@@ -13,7 +13,7 @@ use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::datagram::{BATCH, REPLY_OCTETS_MAX, Transmit};
+use crate::datagram::{BATCH, QUERY_OCTETS_MAX, REPLY_OCTETS_MAX, Transmit};
 
 use super::train::train_len;
 
@@ -21,12 +21,12 @@ use super::train::train_len;
 /// falling on the same lines of the processor's cache; pages that nothing comes to are never touched.
 const TRAIN_CELL_OCTETS: usize = 65_536 + 64;
 
-/// Room for one control message out, or two in: 24 octets each; aligned as their headers want.
+/// Room for one control message: 24 octets; aligned as its header wants.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_OCTETS]);
 
-const CONTROL_OCTETS: usize = 48;
+const CONTROL_OCTETS: usize = 24;
 
 /// Datagrams of one socket that are to be sent.
 pub(super) struct Run<'a> {
@@ -40,12 +40,16 @@ pub(super) struct Run<'a> {
     pub(super) trains: bool,
 }
 
-/// Header structures for sending.
+/// Header structures for sending, and room for the trains of a run: a train that lies in one piece is one vector, and costs
+/// less than the kernel's way through as many vectors as it has datagrams.
 pub(super) struct Outgoing {
     headers: Box<[libc::mmsghdr]>,
     vectors: Box<[libc::iovec]>,
     addresses: Box<[libc::sockaddr_storage]>,
     controls: Box<[Control]>,
+    octets: Box<[u8]>,
+    /// Datagrams of each message.
+    trains: [u8; BATCH],
     /// Errors that come in place of the next calls.
     #[cfg(test)]
     pub(super) refusals: std::collections::VecDeque<i32>,
@@ -72,7 +76,7 @@ pub(super) struct Incoming {
 unsafe impl Send for Outgoing {}
 
 // SAFETY: the raw pointers in `headers` and `vectors` point into the owned boxes, which stay where they are when the owner
-// moves; they are followed only by the kernel during a call with an exclusive borrow of the owner, and by `said`
+// moves; they are followed only by the kernel during a call with an exclusive borrow of the owner, and by `train_of`
 // during a shared one.
 unsafe impl Send for Incoming {}
 
@@ -114,6 +118,8 @@ impl Outgoing {
             vectors,
             addresses,
             controls,
+            octets: vec![0; BATCH * QUERY_OCTETS_MAX].into_boxed_slice(),
+            trains: [0; BATCH],
             #[cfg(test)]
             refusals: Default::default(),
         }
@@ -129,20 +135,30 @@ impl Outgoing {
             return Err(io::Error::from_raw_os_error(error));
         }
         let order = &run.order[..run.order.len().min(BATCH)];
-        let (mut messages, mut placed) = (0, 0);
+        let (mut messages, mut placed, mut room) = (0, 0, &mut self.octets[..]);
         while placed < order.len() {
             let train = train_len(run.cells, &order[placed..], run.trains);
-            for (vector, place) in self.vectors[placed..].iter_mut().zip(&order[placed..placed + train]) {
-                let octets = run.cells[usize::from(*place)].octets();
-                *vector = libc::iovec {
-                    iov_base: octets.as_ptr().cast_mut().cast(),
-                    iov_len: octets.len(),
-                };
-            }
             let first = &run.cells[usize::from(order[placed])];
+            let mut octets = first.octets();
+            if train > 1 {
+                let size = octets.len();
+                let (taken, rest) = room.split_at_mut(train * size);
+                for (place, octets) in order[placed..placed + train]
+                    .iter()
+                    .zip(taken.chunks_exact_mut(size.max(1)))
+                {
+                    octets.copy_from_slice(run.cells[usize::from(*place)].octets());
+                }
+                (octets, room) = (taken, rest);
+            }
+            self.vectors[messages] = libc::iovec {
+                iov_base: octets.as_ptr().cast_mut().cast(),
+                iov_len: octets.len(),
+            };
+            self.trains[messages] = train as u8; // BATCH at most
             let header = &mut self.headers[messages].msg_hdr;
-            header.msg_iov = &raw mut self.vectors[placed];
-            header.msg_iovlen = train as _;
+            header.msg_iov = &raw mut self.vectors[messages];
+            header.msg_iovlen = 1;
             header.msg_control = std::ptr::null_mut();
             header.msg_controllen = 0;
             if run.connected {
@@ -159,9 +175,9 @@ impl Outgoing {
             placed += train;
         }
         // SAFETY: the first `messages` headers were just filled with pointers to `self.vectors`, `self.addresses`,
-        // `self.controls` and (through the vectors) to the run's cells, all of which live and stay in place until the
-        // call returns; each header's vectors are its own `train` ones; the kernel does not write through them (but for
-        // `msg_len`, which is ours).
+        // `self.controls` and (through the vectors) to `self.octets` and the run's cells, all of which live and stay in
+        // place until the call returns; each header has one vector of its own; the kernel does not write through them (but
+        // for `msg_len`, which is ours).
         let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
@@ -171,8 +187,8 @@ impl Outgoing {
             )
         };
         let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
-        let sent = &self.headers[..sent.min(messages)];
-        Ok(sent.iter().map(|header| header.msg_hdr.msg_iovlen).sum())
+        let sent = &self.trains[..sent.min(messages)];
+        Ok(sent.iter().copied().map(usize::from).sum())
     }
 }
 
@@ -224,8 +240,10 @@ impl Incoming {
             let header = &mut self.headers[index].msg_hdr;
             header.msg_iov = &raw mut self.vectors[index];
             header.msg_iovlen = 1;
-            header.msg_control = (&raw mut self.controls[index]).cast();
-            header.msg_controllen = mem::size_of::<Control>() as _;
+            (header.msg_control, header.msg_controllen) = match self.cell {
+                TRAIN_CELL_OCTETS => ((&raw mut self.controls[index]).cast(), mem::size_of::<Control>() as _),
+                _ => (std::ptr::null_mut(), 0),
+            };
             (header.msg_name, header.msg_namelen) = match self.connected {
                 true => (std::ptr::null_mut(), 0),
                 false => (
@@ -266,15 +284,6 @@ impl Incoming {
         Ok(received)
     }
 
-    /// How many datagrams the kernel had dropped for want of room when a message of the last
-    /// [`receive`](Incoming::receive) came, in 32 bits; it says so only when there are any.
-    pub(super) fn dropped(&self, index: usize) -> Option<u32> {
-        said(&self.headers[index].msg_hdr).find_map(|said| match said {
-            Said::Dropped(dropped) => Some(dropped),
-            Said::Train(_) => None,
-        })
-    }
-
     /// The datagrams of a message of the last [`receive`](Incoming::receive), with their sender (of a socket that is
     /// connected: its `peer`); none if the sender is not an IP address. What is longer than [`REPLY_OCTETS_MAX`] is cut.
     pub(super) fn datagrams(
@@ -285,11 +294,7 @@ impl Incoming {
         let from = peer.or_else(|| read_address(&self.addresses[index]))?;
         let header = &self.headers[index];
         let len = (header.msg_len as usize).min(self.cell);
-        let train = said(&header.msg_hdr).find_map(|said| match said {
-            Said::Train(size) => Some(size),
-            Said::Dropped(_) => None,
-        });
-        let size = train.unwrap_or(len).max(1);
+        let size = train_of(&header.msg_hdr).unwrap_or(len).max(1);
         let octets = &self.octets[index * self.cell..index * self.cell + len];
         let count = len.div_ceil(size).max(1); // an empty datagram is one too
         let datagrams = (0..count).map(move |at| &octets[at * size..len.min((at + 1) * size)]);
@@ -316,37 +321,40 @@ fn write_train(header: &mut libc::msghdr, control: &mut Control, size: usize) {
     }
 }
 
-/// What a control message of a message that came in says.
-enum Said {
-    /// It is a train of datagrams of this size.
-    Train(usize),
-    /// So many datagrams for the socket have been dropped so far, in 32 bits.
-    Dropped(u32),
-}
-
-/// What the control messages of a message that came in say: two are asked for.
-fn said(header: &libc::msghdr) -> impl Iterator<Item = Said> {
+/// The size of the datagrams that a message which came in is a train of, if it is one.
+fn train_of(header: &libc::msghdr) -> Option<usize> {
     // SAFETY: after a receive, the header's control data is `msg_controllen` octets, written by the kernel, of one of our
     // own controls (zero if there is none: then the first header is null); both calls return a header inside it or null,
     // and nothing writes there while `header` is borrowed.
     let first = unsafe { libc::CMSG_FIRSTHDR(header).as_ref() };
-    let messages = std::iter::successors(first, |message| {
+    let mut messages = std::iter::successors(first, |message| {
         // SAFETY: as above.
         unsafe { libc::CMSG_NXTHDR(header, *message).as_ref() }
     });
-    messages.filter_map(|message| match (message.cmsg_level, message.cmsg_type) {
-        (libc::SOL_UDP, libc::UDP_GRO) => {
-            // SAFETY: the data of a message of this type is an `int`.
-            let size = unsafe { libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned() };
-            usize::try_from(size).ok().filter(|size| *size > 0).map(Said::Train)
-        }
-        (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
-            // SAFETY: the data of a message of this type is 32 bits.
-            let dropped = unsafe { libc::CMSG_DATA(message).cast::<u32>().read_unaligned() };
-            Some(Said::Dropped(dropped))
-        }
-        _ => None,
-    })
+    let message = messages.find(|message| (message.cmsg_level, message.cmsg_type) == (libc::SOL_UDP, libc::UDP_GRO))?;
+    // SAFETY: the data of a message of this type is an `int`.
+    let size = unsafe { libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned() };
+    usize::try_from(size).ok().filter(|size| *size > 0)
+}
+
+/// How many datagrams for a socket the kernel has dropped so far, mostly for want of room, in 32 bits; none if it does not say.
+/// (It can also say so beside each message, which costs more than to ask now and then.)
+pub(super) fn dropped(socket: BorrowedFd<'_>) -> Option<u32> {
+    let mut info = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
+    let mut len = mem::size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the kernel writes no more than `len` octets to `info`, which lives until the call returns, and the number of
+    // those that it wrote to `len`.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            (&raw mut info).cast(),
+            &raw mut len,
+        )
+    };
+    let told = failed == 0 && len as usize == mem::size_of_val(&info);
+    told.then_some(info[libc::SK_MEMINFO_DROPS as usize])
 }
 
 /// Writes an address and returns its length.
