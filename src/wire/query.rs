@@ -57,30 +57,27 @@ pub fn compose(buffer: &mut [u8; QUERY_OCTETS_MAX], id: u16, name: &[u8], tail: 
 /// (0x20: an off-path forger has to guess them too). Digits carry no case, so only the zone's letters count.
 ///
 /// Eight octets are looked at together, from the end: each has a bit of its own in the place that makes the case, and rotating by
-/// one brings eight others there.
+/// one brings eight others there. So 64 octets have 64 bits; those before them get others, made of the same.
 pub fn flip_case(name: &mut [u8], zone_octets: usize, random: u64) {
     let start = name.len().saturating_sub(zone_octets);
-    let (mut bits, mut end) = (random, name.len());
-    while end > start {
-        let from = end.saturating_sub(8);
-        match name[from..end].as_mut_array::<8>() {
-            Some(octets) => {
-                let before = start.saturating_sub(from) as u32; // below 8, by the loop
-                *octets = flipped(*octets, bits & u64::MAX << (8 * before));
-            }
-            None => {
-                // The first octets of a name.
-                let from = from.max(start);
-                let mut padded = [0; 8];
-                padded[..end - from].copy_from_slice(&name[from..end]);
-                name[from..end].copy_from_slice(&flipped(padded, bits)[..end - from]);
-            }
-        }
-        end = from;
-        bits = match (name.len() - end) % 64 {
-            0 => bits.wrapping_mul(0x9e37_79b9_7f4a_7c15), // all 64 are used: others, made of them
+    let (mut bits, mut end, mut eights) = (random, name.len(), 0u8);
+    while let Some(octets) = name[..end].last_chunk_mut::<8>()
+        && end > start
+    {
+        let rest = (end - start).min(8); // the first of the eight may stand before the zone
+        *octets = flipped(*octets, bits & (u64::MAX << (64 - 8 * rest)));
+        end -= 8;
+        eights = (eights + 1) % 8;
+        bits = match eights {
+            0 => bits.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             _ => bits.rotate_right(1),
         };
+    }
+    // The first octets of a name.
+    for (octet, bits) in name[start.min(end)..end].iter_mut().zip(bits.to_le_bytes()) {
+        if octet.is_ascii_alphabetic() {
+            *octet ^= bits & 0x20;
+        }
     }
 }
 
@@ -89,10 +86,10 @@ fn flipped(octets: [u8; 8], bits: u64) -> [u8; 8] {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let octets = u64::from_le_bytes(octets);
     // In each octet: bit 7 of `from_a` if it is 'a' or more, and of `past_z` if it is more than 'z'; no sum carries over.
-    let lower = (octets | EACH * 0x20) & (EACH * 0x7f);
+    let lower = (octets | (EACH * 0x20)) & (EACH * 0x7f);
     let (from_a, past_z) = (lower + EACH * (0x80 - 0x61), lower + EACH * (0x80 - 0x7b));
     let letters = from_a & !past_z & !octets & (EACH * 0x80);
-    (octets ^ (letters >> 2 & bits)).to_le_bytes()
+    (octets ^ ((letters >> 2) & bits)).to_le_bytes()
 }
 
 /// Writes the query of `name`: [`compose`] for callers that hold a [`Name`].
