@@ -124,6 +124,8 @@ impl Window {
         let used = self.in_flight as f32 * 2.0 >= self.size;
         self.released();
         self.answered += 1;
+        // Each of them proves something, also those of a batch that has left the window half empty.
+        self.unproven = self.unproven.saturating_sub(1);
         (self.shortest, self.latest) = (self.shortest.min(rtt), rtt);
         if used {
             let step = if self.size < self.threshold {
@@ -137,7 +139,7 @@ impl Window {
     }
 
     /// How large it may grow now.
-    fn most(&mut self, rtt: Span) -> f32 {
+    fn most(&self, rtt: Span) -> f32 {
         if self.unproven == 0 {
             // Who asks for more than the usual knows what the server bears.
             let bounded = self.max <= WINDOW_MAX as f32 && self.is_queued();
@@ -147,7 +149,6 @@ impl Window {
                 self.max
             };
         }
-        self.unproven -= 1;
         let most = (RATE_UNPROVEN * rtt.as_secs_f64()) as f32;
         most.max(WINDOW_UNPROVEN as f32).max(self.floor).min(self.max)
     }
@@ -310,6 +311,22 @@ mod tests {
         assert_eq!(grown(128, 20_000), 128, "on the way, not in the queue");
         assert_eq!(grown(64, 20), 64);
         assert!(grown(1_000, 20) > 500, "the user knows more of the server");
+    }
+
+    /// Replies of a far server come together, and the window is filled again behind the last of them.
+    #[test]
+    fn replies_that_come_together_prove_as_much_as_others() {
+        let (mut window, mut replies) = (Window::careful(128), 0);
+        while window.size() < 100 {
+            while window.has_room() {
+                window.sent();
+            }
+            for _ in 0..window.in_flight() {
+                window.answered(Span::from_millis(40));
+                replies += 1;
+            }
+        }
+        assert!((1_000..1_500).contains(&replies), "{replies}");
     }
 
     #[test]
