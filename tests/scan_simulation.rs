@@ -9,6 +9,7 @@ mod scanworld;
 use std::num::NonZero;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use scanworld::{Bad, Report, Setup, run};
@@ -26,9 +27,11 @@ fn seeds(count: u64) -> Range<u64> {
     }
 }
 
-/// Runs seeds on all cores; the first that fails is told.
+/// Runs seeds on all cores, up to the first that fails; all of them in a soak, which is to show what there is.
 fn each_seed(seeds: Range<u64>, check: impl Fn(u64) + Sync) {
+    let soaks = std::env::var_os("REPUTON_SEEDS").is_some();
     let next = AtomicU64::new(seeds.start);
+    let failed = Mutex::new(Vec::new());
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..cores {
@@ -40,13 +43,18 @@ fn each_seed(seeds: Range<u64>, check: impl Fn(u64) + Sync) {
                     }
                     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
                         eprintln!("seed {seed} fails");
-                        next.store(seeds.end, Ordering::Relaxed);
-                        std::panic::resume_unwind(panic);
+                        if !soaks {
+                            next.store(seeds.end, Ordering::Relaxed);
+                            std::panic::resume_unwind(panic);
+                        }
+                        failed.lock().expect("nobody panics with it").push(seed);
                     }
                 }
             });
         }
     });
+    let failed = failed.into_inner().expect("nobody panicked with it");
+    assert!(failed.is_empty(), "these seeds fail: {failed:?}");
 }
 
 #[expect(clippy::print_stdout, reason = "figures for whoever looks")]
@@ -111,7 +119,7 @@ fn every_kind_of_target_at_once() {
         setup
             .targets
             .extend((0..40).map(|number| format!("host{number}.example.test")));
-        run(&setup, seed);
+        tell(&format!("seed {seed}"), &run(&setup, seed));
     });
 }
 
@@ -129,6 +137,7 @@ fn kinds_that_alternate_line_by_line_are_learnt_apart() {
         setup.targets.clone_from(&targets);
         let report = run(&setup, seed);
         assert_eq!(report.unknown, 0, "seed {seed}: {:?}", report.unknown_for_nothing);
+        tell(&format!("seed {seed}"), &report);
     });
     for into in Bad::ALL {
         each_seed(seeds(4), |seed| {
