@@ -493,6 +493,7 @@ impl<N: Network> Worker<'_, N> {
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.control = None;
         lane.last_good = now;
+        lane.forgive();
         self.confirm(index, control);
     }
 

@@ -12,8 +12,12 @@ use crate::wire::{Name, Rtype};
 use super::prune::Pruning;
 use super::units::LastUnit;
 
-/// Times that a list may fail a control and come back in one run. More is a list that cannot be relied on.
+/// Times that a list may fail a control and come back. More is a list that cannot be relied on.
 pub(super) const SUSPENSIONS_MAX: u32 = 3;
+
+/// Good controls for which one failed one is forgiven. A run of a day has thousands of controls: a list that answers one probe
+/// in some hundreds wrongly fails more than three of them, and yet each good one confirms what it said.
+const CONTROLS_TO_FORGIVE: u32 = 8;
 
 /// How a lane stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +117,10 @@ pub(super) struct Lane {
     pub(super) failures: u32,
     /// Listings in a row.
     pub(super) listings: u32,
+    /// Times that it has failed a control, without those that are forgiven.
     pub(super) suspensions: u32,
+    /// Good controls towards the next forgiveness.
+    pub(super) good_controls: u32,
     /// Tells the probes of one examination or control from those of an earlier one.
     pub(super) round: u32,
     pub(super) questions: Vec<Question>,
@@ -171,6 +178,7 @@ impl Lane {
             failures: 0,
             listings: 0,
             suspensions: 0,
+            good_controls: 0,
             round: 0,
             questions: Vec::new(),
             presence: Presence::Unknown,
@@ -197,6 +205,15 @@ impl Lane {
     /// Whether no resolver, with its cache, is between.
     pub(super) fn has_own_servers(&self) -> bool {
         self.direct || self.routed
+    }
+
+    /// Counts a good control: enough of them, and a failed one is forgiven.
+    pub(super) fn forgive(&mut self) {
+        self.good_controls += 1;
+        if self.good_controls >= CONTROLS_TO_FORGIVE {
+            self.good_controls = 0;
+            self.suspensions = self.suspensions.saturating_sub(1);
+        }
     }
 
     /// The next question for the presence of the test entry, if the list has one.

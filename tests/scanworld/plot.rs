@@ -44,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) from_start: bool,
     /// One of the first five answers of each server is what a server that turned into this would give.
     pub(crate) stumbling: Option<Bad>,
+    /// One answer in so many of each list's servers is what a server that turned into this would give.
+    pub(crate) erring: Option<(u64, Bad)>,
     /// Packets a second in all.
     pub(crate) rate_qps: Option<f64>,
     /// Packets a second of every third operator.
@@ -76,6 +78,7 @@ impl Setup {
             zones_turn: true,
             from_start: false,
             stumbling: None,
+            erring: None,
             rate_qps: None,
             operator_qps: Some(200.0),
             budget_share: Some(0.5),
@@ -320,6 +323,11 @@ impl Plot {
                 for &server in &self.servers_of[list] {
                     let at = rng.random_range(1..=5);
                     self.servers[server].habit = Habit::Stumbles { at, into };
+                }
+            }
+            if let Some((one_in, into)) = setup.erring {
+                for &server in &self.servers_of[list] {
+                    self.servers[server].habit = Habit::Errs { one_in, into };
                 }
             }
             if turns {

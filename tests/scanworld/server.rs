@@ -66,6 +66,11 @@ pub(crate) enum Habit {
         at: u64,
         into: Bad,
     },
+    /// One answer in so many is wrong.
+    Errs {
+        one_in: u64,
+        into: Bad,
+    },
 }
 
 /// A server.
@@ -97,7 +102,7 @@ impl Server {
 
     /// Whether it tells the truth to whoever asks, from the first to the last moment.
     pub(crate) fn is_good(&self) -> bool {
-        matches!(self.habit, Habit::Good | Habit::Limited { .. } | Habit::Stumbles { .. })
+        !matches!(self.habit, Habit::Dead | Habit::Refusing | Habit::Turns { .. })
     }
 
     /// Queries a second that it can answer us with so many in flight.
@@ -151,6 +156,9 @@ impl Server {
             Habit::Stumbles { at, into } if at == self.reached => {
                 return bad(seed, into, query, &question, self.authority);
             }
+            Habit::Errs { one_in, into } if rng.random_range(0..one_in) == 0 => {
+                return bad(seed, into, query, &question, self.authority);
+            }
             Habit::Limited { rate_qps, slips } => {
                 let second = now.as_nanos() / 1_000_000_000;
                 if self.second != second {
@@ -165,7 +173,7 @@ impl Server {
                     });
                 }
             }
-            Habit::Good | Habit::Turns { .. } | Habit::Stumbles { .. } => (),
+            Habit::Good | Habit::Turns { .. } | Habit::Stumbles { .. } | Habit::Errs { .. } => (),
         }
         Some(truth(seed, query, &question, self.authority))
     }
