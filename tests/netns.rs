@@ -244,6 +244,45 @@ fn r14_replies_too_long_for_the_way_are_had_over_tcp() {
     );
 }
 
+/// Answers that fit the size asked for, on a way that bears less and drops fragments: 50 addresses, and a text of 900 octets.
+/// The last try asks without EDNS, so that they come cut short, and over TCP.
+#[test]
+fn r14_replies_that_the_way_swallows_are_had_over_tcp_too() {
+    let mut zone =
+        "$ORIGIN zen.lab.test.\n$TTL 60\n@ SOA ns.lab.test. host.lab.test. 1 600 300 86400 300\n@ NS ns.lab.test.\n\
+                    2.0.0.127 A 127.0.0.2\n2.0.0.127 TXT \"test\"\n"
+            .to_owned();
+    zone += &format!("2.0.0.0.0.0.f.7.f.f.f.f{} A 127.0.0.2\n", ".0".repeat(20)); // ::ffff:127.0.0.2
+    for last in 0..8 {
+        for code in 2..52 {
+            zone += &format!("{last}.113.0.203 A 127.0.0.{code}\n");
+        }
+        for number in 0..4 {
+            zone += &format!("{last}.113.0.203 TXT \"reason {number:03} {}\"\n", "x".repeat(200));
+        }
+    }
+    let Some(nsd) = Peer::nsd(&[("zen.lab.test", &zone)], "  rrl-ratelimit: 0\n") else {
+        return;
+    };
+    let lab = lab_at("127.0.0.1:0");
+    let faults = Faults {
+        reply_octets_max: 700,
+        ..Faults::NONE
+    };
+    let relay = Relay::before(nsd.addr(), faults, 3);
+    let route = format!("zen.lab.test={}", relay.addr());
+    let (report, said) = scan(&[lab.addr()], &["--lists", "lab-zen", "--route", &route]);
+    assert_eq!(unknowns(&report), 0, "{said}");
+    assert_eq!(report["lists"][0]["listed"], 8, "{said}");
+    assert!(Seen::of(&relay.seen().vanished) >= 16, "the way swallows each of them");
+    assert!(Seen::of(&relay.seen().tcp) > 0);
+    let listing = &report["targets"][0]["listings"][0];
+    assert!(
+        listing["reason"].as_str().is_some_and(|text| text.contains("reason")),
+        "{listing}"
+    );
+}
+
 /// As much as a message can hold, over TCP (RFC 1035 §4.2.2): it is read, and of the reason is kept what is shown.
 #[test]
 fn r07_a_reply_of_64_kib_over_tcp_is_read_within_its_bounds() {

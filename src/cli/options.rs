@@ -17,7 +17,8 @@ pub(crate) struct TargetOptions {
     /// Addresses, prefixes, ranges, domains, @FILE, or - for standard input
     ///
     /// 192.0.2.7, 192.0.2.0/24, 192.0.2.10-192.0.2.99, 2001:db8::1, 2001:db8::/120, mail.example.org. @FILE and - have one
-    /// target a line; # starts a comment. Without targets, standard input is read unless it is a terminal.
+    /// target a line; # starts a comment. Without targets, standard input is read unless it is a terminal. One run holds
+    /// 10,000,000 separate targets, which take some 35 octets of memory each; a range of any size is one.
     #[arg(value_name = "TARGET", help_heading = "Targets")]
     pub(crate) targets: Vec<String>,
 

@@ -177,7 +177,10 @@ impl Engine {
         // A server that drops queries with EDNS instead of answering FORMERR shows by silence: the later tries go plain,
         // and so does what is to find out whether a silent path is back.
         let hushed = slot.tries >= 2 || !path.breaker.is_closed();
-        slot.edns = server.edns && (server.edns_answered || !hushed);
+        // One that has answered with EDNS and is silent about this question may send more than the way bears: the last try
+        // asks for 512 octets, which every way bears, and what is longer is cut short and fetched over TCP (RFC 6891 §6.2.5).
+        let last = slot.tries > 0 && slot.tries >= self.options.retries;
+        slot.edns = server.edns && if server.edns_answered { !last } else { !hushed };
         slot.demand_case = path.case != Case::Lost;
         slot.state = State::InFlight;
         slot.id = id;
