@@ -1,5 +1,7 @@
 //! What a world is made of, and a run through it: from [`Setup`] and a seed to a [`Report`].
 
+use std::collections::HashSet;
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -56,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) forged_qps: u64,
     pub(crate) retries: u8,
     pub(crate) timeout: Span,
+    /// Whether packets about targets are told apart from the others, and first ones from later ones.
+    pub(crate) told_apart: bool,
 }
 
 impl Setup {
@@ -85,6 +89,7 @@ impl Setup {
             forged_qps: 0,
             retries: 3,
             timeout: Span::from_secs(3),
+            told_apart: false,
         }
     }
 
@@ -93,6 +98,7 @@ impl Setup {
         Setup {
             dead: 0.05,
             operator_qps,
+            told_apart: true,
             ..Setup::calm(lists, targets)
         }
     }
@@ -131,10 +137,25 @@ pub(crate) struct Report {
     pub(crate) listed: u64,
     pub(crate) not_listed: u64,
     pub(crate) unknown: u64,
+    /// Lists that had a good server, and were given up all the same: all their pairs are unknown.
+    pub(crate) given_up_for_nothing: usize,
     /// Lists that had a good server from first to last and no budget, with pairs unknown all the same, and how many.
     pub(crate) unknown_for_nothing: Vec<(usize, u64)>,
-    /// By list: when its packets left, and the time that it needs at least.
-    pub(crate) marks: Vec<(Marks, Span)>,
+    /// By list.
+    pub(crate) marks: Vec<Told>,
+}
+
+/// What a run shows of one list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    /// When its packets left.
+    pub(crate) marks: Marks,
+    /// The time that it needs at least.
+    pub(crate) bound: Span,
+    /// The longest way to a good server, and the shortest; none: it has none.
+    pub(crate) trips: Option<(Span, Span)>,
+    /// Servers of it that are not good.
+    pub(crate) lost: usize,
 }
 
 /// Runs a scan in the world of a seed and holds it to the truth.
@@ -173,6 +194,7 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
     );
     network.global = setup.rate_qps.map(Limit::new);
     network.forged_qps = setup.forged_qps;
+    network.told_apart = setup.told_apart.then(HashSet::new);
     network.within = Instant::ZERO + plot.bound.times(20) + Span::from_secs(600);
     let mut judge = Judge::new(seed, setup.lists, &targets);
     let mut watch = Watch::default();
@@ -189,6 +211,12 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
     let observed = judge.listed + judge.not_listed + run.lists.iter().map(|list| list.unknown).sum::<u64>();
     assert_eq!(run.planned, observed, "planned is observed");
     assert_eq!(run.counters.submitted, run.counters.ended);
+    let all = targets.len();
+    let alive = |list: &usize| plot.ways(*list).iter().any(|server| server.habit == Habit::Good);
+    let given_up = (0..setup.lists)
+        .filter(alive)
+        .filter(|&list| judge.unknown_of(list) == all);
+    let given_up_for_nothing = given_up.count();
     let unknown_for_nothing = (0..setup.lists)
         .filter(|&list| plot.must_answer(list))
         .map(|list| (list, judge.unknown_of(list)))
@@ -206,8 +234,11 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
         listed: judge.listed,
         not_listed: judge.not_listed,
         unknown: run.lists.iter().map(|list| list.unknown).sum(),
+        given_up_for_nothing,
         unknown_for_nothing,
-        marks: network.marks.iter().copied().zip(plot.bounds.iter().copied()).collect(),
+        marks: (0..setup.lists)
+            .map(|list| plot.told(list, network.marks[list]))
+            .collect(),
         run,
     }
 }
@@ -358,6 +389,17 @@ impl Plot {
         let ways = self.ways(list);
         let sum = ways.iter().fold(Span::ZERO, |sum, server| sum + server.rtt);
         sum.part(ways.len() as u64)
+    }
+
+    fn told(&self, list: usize, marks: Marks) -> Told {
+        let ways = self.ways(list);
+        let trips = ways.iter().filter(|server| server.is_good()).map(|server| server.rtt);
+        Told {
+            marks,
+            bound: self.bounds[list],
+            trips: trips.clone().max().zip(trips.clone().min()),
+            lost: ways.len() - trips.count(),
+        }
     }
 
     /// Whether nothing excuses a pair of this list for being unknown.
