@@ -293,6 +293,45 @@ fn a_dead_server_beside_a_living_one_is_tried_again() {
     });
 }
 
+/// Of two servers one is dead: the other has answered for long when the first second is over, and is asked in its place.
+#[test]
+fn probes_of_a_dead_server_go_to_one_that_answers_before_a_second_is_over() {
+    each_seed(20, |seed| {
+        let setup = Setup::new(vec![Server::silent(1), Server::good(2)], &[&[0, 1]]);
+        let mut world = World::new(setup, seed);
+        world.stop_feeding();
+        let began = world.now();
+        for _ in 0..6 {
+            world.probe(0);
+        }
+        world.finish();
+        assert_eq!(world.ended, answered(6));
+        assert!(world.packets[0] > 0, "it was asked too");
+        let took = world.now().since(began);
+        assert!(took < MS(600), "{took:?}");
+    });
+}
+
+/// What is only far is waited for: where nobody has answered yet, looking at it does not make it lost.
+#[test]
+fn a_far_server_is_asked_once_for_each_probe() {
+    each_seed(20, |seed| {
+        let far = |index| Server {
+            rtt: MS(900),
+            ..Server::good(index)
+        };
+        let setup = Setup::new(vec![far(1), far(2)], &[&[0, 1]]);
+        let mut world = World::new(setup, seed);
+        world.stop_feeding();
+        for _ in 0..6 {
+            world.probe(0);
+        }
+        world.finish();
+        assert_eq!(world.ended, answered(6));
+        assert_eq!(world.packets.iter().sum::<u64>(), 6);
+    });
+}
+
 /// A probe that comes while the breaker holds the path does not wait behind the others.
 #[test]
 fn a_probe_passes_a_path_that_is_held() {

@@ -338,7 +338,7 @@ impl Engine {
         }
         while let Some(slot) = self.wheel.expire(now) {
             match self.slots[slot].state {
-                State::InFlight => self.lose(now, slot),
+                State::InFlight => self.look(now, slot),
                 State::Resting => self.wake_from_rest(now, slot),
                 // TCP has its own time-outs, kept by whoever drives it; the other states have no timer.
                 state => debug_assert!(false, "a timer of a slot that is {state:?}"),
@@ -483,6 +483,11 @@ impl Engine {
         let best = self.best_path(now, ask.route, 0);
         let mut paths = self.routes[usize::from(ask.route.0)].paths.iter().copied();
         if ask.probe {
+            return best;
+        }
+        // Where nothing waits, a trial has nothing to win, and costs who is asked by it a time-out.
+        let best_path = &self.paths[usize::from(best.0)];
+        if best_path.breaker.is_closed() && best_path.queue.len() == 0 {
             return best;
         }
         if let Some(path) = paths

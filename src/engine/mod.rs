@@ -36,6 +36,7 @@ mod slots;
 mod slow;
 mod tcp;
 mod upstream;
+mod wait;
 mod wheel;
 mod window;
 

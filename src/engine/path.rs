@@ -163,9 +163,15 @@ impl Path {
         self.queue.len() == 0 && self.probes.len() == 0 && self.window.in_flight() == 0
     }
 
-    /// Whether it has been silent so often that others are asked first: it may be gone.
+    /// Whether it has been silent so often, or from the first, that others are asked first: it may be gone.
     pub(super) fn is_suspect(&self) -> bool {
-        self.breaker.silences() >= SILENCES_TO_SUSPECT
+        let silences = self.breaker.silences();
+        silences >= SILENCES_TO_SUSPECT || silences > 0 && self.rtt.is_unknown()
+    }
+
+    /// Whether nothing was ever heard here, or nothing since it fell silent.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.rtt.is_unknown() || self.breaker.silences() > 0
     }
 
     /// Whether a fresh ask should go this way although others are cheaper, to find out whether the path is back: where a

@@ -70,6 +70,11 @@ impl Rtt {
         self.smoothed.unwrap_or(Span::from_millis(100))
     }
 
+    /// Whether no reply has been timed yet.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.smoothed.is_none()
+    }
+
     /// The longest time-out: for a path of which it is not known whether it is slow or gone.
     pub(super) fn longest(&self) -> Span {
         self.ceiling

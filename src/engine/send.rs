@@ -221,8 +221,8 @@ impl Engine {
             false if !slot.pinned && self.has_other_way(slot.path) => path.rtt.trial(),
             false => path.rtt.longest(),
         };
-        self.wheel.arm(index, now + timeout);
         let route = slot.route;
+        self.wait_until(now, index, now + timeout);
         self.counters.sent += 1;
         self.counters.retried += u64::from(again);
         self.count_packet(route, again);

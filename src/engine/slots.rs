@@ -65,6 +65,8 @@ pub(super) struct Slot {
     pub(super) id: u16,
     pub(super) port: Port,
     pub(super) sent: Instant,
+    /// When its packet in flight counts as lost.
+    pub(super) expires: Instant,
     /// The reply that sent it to TCP.
     pub(super) truncated: Option<(Rcode, bool, u16)>,
     /// Tells this exchange from earlier ones in the same slot.
@@ -99,6 +101,7 @@ impl Slot {
             id: 0,
             port: Port(0),
             sent: Instant::ZERO,
+            expires: Instant::ZERO,
             truncated: None,
             generation: 0,
             next: None,
