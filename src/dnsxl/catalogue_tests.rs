@@ -306,6 +306,24 @@ fn a_users_list_takes_the_place_of_the_built_in_one_and_keeps_its_operators_term
 }
 
 #[test]
+fn a_zone_before_which_no_address_fits_is_told_how_long_it_may_be() {
+    let parse = |octets: usize| {
+        let zone = format!(
+            "{}.{}.{}.{}",
+            "a".repeat(60),
+            "b".repeat(60),
+            "c".repeat(60),
+            "d".repeat(octets - 183)
+        );
+        let file = OTHER.replace("dbl.other.example", &zone);
+        Catalogue::parse(&[("own.toml", &file)]).map(drop)
+    };
+    parse(189).expect("short enough");
+    let errors = parse(190).map_err(|errors| errors.to_string());
+    assert!(errors.is_err_and(|errors| errors.contains("189 at most")));
+}
+
+#[test]
 fn a_users_dead_zone_is_retired_with_a_warning_and_a_rumour_only_warned_of() {
     let mine = |zone: &str| {
         format!(

@@ -37,7 +37,7 @@ pub(super) fn zone(section: &Section<'_>) -> String {
             zone.offset,
             "zone",
             format!("{:?} is no domain name", zone.value),
-            "write letters, digits, dashes, dots; {key} is a label",
+            "write letters, digits, dashes, dots, 189 at most, so that a reversed IPv6 address fits before them; {key} is a label, of 63",
         );
     }
     value
