@@ -1,5 +1,4 @@
-//! The scan: where mechanism and meaning meet. A worker drives one engine over a network, asks what the plan wants of
-//! healthy lists, and hands out dossiers as tiles close.
+//! The scan: where mechanism and meaning meet. A worker asks healthy lists what the plan wants, and hands out dossiers as tiles close.
 //!
 //! ```text
 //! plan ─▶ window (open tiles) ─▶ lanes (list × kind: health, cursor, controls) ─▶ engine ⇄ network
