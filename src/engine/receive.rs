@@ -272,8 +272,12 @@ impl Engine {
         let server = &mut self.servers[usize::from(upstream.0)];
         match matched {
             Some((header, message)) => {
-                server.tcp = TcpSeen::Works;
+                let is_news = server.tcp != TcpSeen::Works;
+                (server.tcp, server.tcp_failures) = (TcpSeen::Works, 0);
                 let (path, diverted) = (slot.path, slot.diverted);
+                if is_news {
+                    self.rouse(path); // what a limit holds back need not wait for it
+                }
                 self.note_tcp(now, upstream, true);
                 if diverted {
                     self.leave_tcp(index);

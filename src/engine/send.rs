@@ -13,7 +13,7 @@ use super::core::Engine;
 use super::guard::Goes;
 use super::path::{Case, PathIndex};
 use super::slots::{SlotIndex, State};
-use super::tcp::{TCP_MAX, TCP_PER_UPSTREAM_MAX, TCP_QUERIES_MAX, key};
+use super::tcp::{Spill, TCP_MAX, TCP_PER_UPSTREAM_MAX, TCP_QUERIES_MAX, key};
 use super::upstream::TcpSeen;
 
 /// Packets that a path sends in one turn: enough to lay runs, few enough that no server gets a long burst.
@@ -89,14 +89,22 @@ impl Engine {
                 Some(_) => (),
             }
         }
-        let goes = self.way_of(now, index, head);
+        let mut goes = self.way_of(now, index, head);
         let mut at = self.paced_at(index);
+        let (limited, mut spills) = (path.slow.ready_at(), false);
+        if goes == Goes::Udp && limited > now {
+            match self.spill(now, index, head) {
+                Spill::Never => (),
+                Spill::Now => (goes, spills) = (Goes::Tcp, true),
+                Spill::Later(turn) => return Err(Held::Until(turn.min(limited))),
+            }
+        }
         if goes == Goes::Udp {
             let room = path.window.has_room() || probe && path.window.in_flight() < PROBES_AT_ONCE;
             if !room {
                 return Err(Held::Asleep);
             }
-            at = at.max(path.slow.ready_at());
+            at = at.max(limited);
             let server = &mut self.servers[usize::from(path.upstream.0)];
             if server.in_flight >= server.window_max {
                 let path = &mut self.paths[usize::from(index.0)];
@@ -118,11 +126,15 @@ impl Engine {
             return Err(Held::Global);
         }
         if goes == Goes::Tcp {
+            if spills {
+                self.spilt(now, index);
+            }
             self.divert(index);
             return Err(Held::Diverted);
         }
         self.take_tokens(now, index);
         let path = &mut self.paths[usize::from(index.0)];
+        path.slow.take(now);
         let trial = !path.breaker.is_closed() && path.breaker.passes_at(now) == Some(now);
         if trial {
             path.breaker.passed();
@@ -147,8 +159,7 @@ impl Engine {
 
     /// Takes a token out of every bucket that a packet of this path passes.
     fn take_tokens(&mut self, now: Instant, index: PathIndex) {
-        let path = &mut self.paths[usize::from(index.0)];
-        path.slow.take(now);
+        let path = &self.paths[usize::from(index.0)];
         let (route, upstream) = (path.route, usize::from(path.upstream.0));
         if let Some(bucket) = &mut self.servers[upstream].bucket {
             bucket.take(now);
@@ -240,10 +251,10 @@ impl Engine {
         server.tcp_in_flight += 1;
         self.tcp_in_flight += 1;
         self.counters.tcp += 1;
-        let (to, recursion) = (server.address, server.recursive);
+        let (to, recursion, guarded) = (server.address, server.recursive, server.guard.is_some());
         let id = self.rng.random();
         let slot = &mut self.slots[index];
-        self.counters.diverted += u64::from(slot.diverted);
+        self.counters.diverted += u64::from(slot.diverted && guarded);
         slot.state = State::Tcp;
         slot.edns = false;
         slot.id = id;

@@ -78,6 +78,8 @@ pub(super) struct Slow {
     before: Option<Option<f64>>,
     /// Empty replies were seen to stand for long answers.
     long_answers: bool,
+    /// The limit showed by replies that were cut short.
+    cuts: bool,
 }
 
 impl Default for Slow {
@@ -101,6 +103,7 @@ impl Default for Slow {
             patience: CLEAN_ROUNDS,
             before: None,
             long_answers: false,
+            cuts: false,
         }
     }
 }
@@ -150,7 +153,7 @@ impl Slow {
 
     /// An empty reply turned out to stand for an answer that is too long for UDP. Whether the pace was lifted.
     pub(super) fn was_long(&mut self) -> bool {
-        self.long_answers = true;
+        (self.long_answers, self.cuts) = (true, false);
         let Some(before) = self.before.take() else {
             return false;
         };
@@ -194,6 +197,7 @@ impl Slow {
             true => REST,
             false => self.rest.times(2).min(REST_MAX),
         };
+        self.cuts = true;
         (self.slowed_at, self.rests_until) = (now, now + self.rest);
         self.begin_round(self.rests_until);
         (self.good_before, self.clean_rounds) = (0, 0);
@@ -259,6 +263,11 @@ impl Slow {
             Some(bucket) => bucket.set_rate(rate),
             None => self.bucket = Some(Bucket::paced(rate)),
         }
+    }
+
+    /// Whether the server limits its replies by cutting them short, which is how it asks us to come over TCP.
+    pub(super) fn cuts_short(&self) -> bool {
+        self.cuts && self.rate.is_some()
     }
 
     /// The pace in packets a second, if there is one.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use crate::clock::Instant;
 use crate::datagram::Port;
 use crate::exchange::Upstream;
 
@@ -58,6 +59,8 @@ pub(super) struct Server {
     pub(super) tcp: TcpSeen,
     /// Failures over TCP while nothing has ever come that way.
     pub(super) tcp_failures: u32,
+    /// When the next question that its limit holds back may go over TCP.
+    pub(super) spills_at: Instant,
     pub(super) tcp_in_flight: u32,
     /// In line for TCP, or under way there.
     pub(super) tcp_line: u32,
@@ -89,6 +92,7 @@ impl Server {
             edns_answered: false,
             tcp: TcpSeen::Untried,
             tcp_failures: 0,
+            spills_at: Instant::ZERO,
             tcp_in_flight: 0,
             tcp_line: 0,
             sent: 0,
