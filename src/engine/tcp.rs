@@ -30,9 +30,9 @@ pub(super) const TCP_SLIPPED_MAX: usize = 16;
 /// that drops the packets shows as time-outs only, and each of them holds one of the few places for seconds.
 pub(super) const TCP_FAILURES_MAX: u32 = 3;
 
-/// From one question that a limit holds back to the next one, over TCP. Only near servers see 800 a second: one 40 ms away, which
+/// From one question that a limit holds back to the next one, over TCP. Only near servers see 2,000 a second: one 40 ms away, which
 /// is asked [`TCP_PER_UPSTREAM_MAX`] at a time, sees some 50.
-const SPILL_SPAN: Span = Span::from_micros(1_250);
+const SPILL_SPAN: Span = Span::from_micros(500);
 
 /// Whether a question that a server's limit holds back may go over TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
