@@ -23,6 +23,16 @@
 //!    `Unknown` with its cause, never clean and never listed.
 //! 3. The tile (256 targets, of whatever kinds, × the lists) is the unit of memory and order: a bounded number is open, whatever the range.
 //!
+//! # Decided, and what it costs
+//!
+//! * Every run examines every list by its test entries, whatever a run has found an hour ago, and no target is asked about before
+//!   that has passed. A list that is dead or refuses gets some probes and nothing else, and as all lists are examined at once, they
+//!   tell a broken resolver from a broken list. It costs a round trip and six probes a list.
+//! * What a list said is believed when a later control of it was good: one more round trip at the end.
+//! * One thread asks. It pays for a query a half to a third of what a server on the same machine pays the kernel for the reply alone
+//!   (`benches/README.md`), so that it keeps two or three cores of a server busy before it is what a scan waits for; and rates,
+//!   budgets, windows and health are kept by one who sees all of them. Several machines share a range by `--shard`.
+//!
 //! # The floors
 //!
 //! A floor imports from those above it in this list only.
