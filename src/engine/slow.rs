@@ -41,6 +41,10 @@ const SHARE_UNKNOWN: f64 = 10.0;
 /// Bad tries that are needed for a judgement, so that a few stray losses make nothing slow.
 const BAD_MIN: u32 = 4;
 
+/// Tries that it takes to tell whether loss is the path's own, or gone. A round at a slow pace has fewer: at five a second, a path
+/// that loses one in five seldom loses four of a round, and often none.
+const TRIES_TO_TELL: u32 = 64;
+
 /// The pace for the rest of a round in which a server was found to limit, in packets a second.
 const RATE_WHILE_JUDGING: f64 = 50.0;
 
@@ -56,6 +60,9 @@ pub(super) struct Slow {
     good: u32,
     bad: u32,
     slips: u32,
+    /// Good and bad tries of all rounds since it could be told last.
+    good_rounds: u32,
+    bad_rounds: u32,
     clean_rounds: u32,
     /// The rate of full replies when the server limited last.
     limit: f64,
@@ -91,6 +98,8 @@ impl Default for Slow {
             good: 0,
             bad: 0,
             slips: 0,
+            good_rounds: 0,
+            bad_rounds: 0,
             clean_rounds: 0,
             limit: 0.0,
             share_slowed: SHARE_UNKNOWN,
@@ -219,33 +228,44 @@ impl Slow {
             }
             return;
         }
-        let total = self.good + self.bad;
-        let bad_share = f64::from(self.bad) / f64::from(total.max(1));
-        let bad = self.bad >= BAD_MIN && bad_share > 0.1;
-        if bad && self.slowing_helps(may_slow, bad_share) {
+        self.good_rounds += self.good;
+        self.bad_rounds += self.bad;
+        let (share, share_of_rounds) = (share(self.bad, self.good), share(self.bad_rounds, self.good_rounds));
+        let told = self.good_rounds + self.bad_rounds >= TRIES_TO_TELL;
+        let bad = self.bad >= BAD_MIN && share > 0.1;
+        let bad_rounds = told && share_of_rounds > 0.1;
+        let bad_share = if told { share_of_rounds } else { share };
+        if (bad || bad_rounds) && self.slowing_helps(may_slow, bad_share) {
             // Ninety per cent of what came through: a little below the server's limit.
             let measured = f64::from(self.good) / elapsed.as_secs_f64();
             self.limit = measured;
             self.set((measured * 0.9).max(RATE_MIN));
             (self.clean_rounds, self.patience, self.before) = (0, CLEAN_ROUNDS, None);
             self.share_slowed = if self.slips > 0 { 1.0 } else { bad_share };
-        } else if bad {
+            (self.good_rounds, self.bad_rounds) = (0, 0);
+        } else if bad || bad_rounds {
             // Going slower did not help: the loss is the path's own, and the pace is lifted.
             (self.rate, self.bucket, self.clean_rounds) = (None, None, 0);
-        } else if let Some(rate) = self.rate {
+        } else if let Some(rate) = self.rate
+            && f64::from(self.good + self.bad) * 2.0 >= rate * elapsed.as_secs_f64()
+        {
+            // A pace that was not used says nothing about what the server would bear.
             self.clean_rounds += 1;
-            let clean = bad_share < 0.02;
+            let clean = share < 0.02;
             if clean {
                 self.steady = self.steady.max(rate);
             }
-            if rate < self.limit * 0.75 || (clean && self.clean_rounds > 2 * CLEAN_ROUNDS_LONG) {
+            if rate < self.limit * 0.75 || self.clean_rounds > 2 * CLEAN_ROUNDS_LONG {
                 self.set(rate * 1.25);
             } else if clean && self.clean_rounds > self.patience {
                 self.set(rate * 1.03);
             }
         }
-        if bad_share < 0.02 {
-            self.share_slowed = SHARE_UNKNOWN;
+        if told {
+            if share_of_rounds < 0.02 {
+                self.share_slowed = SHARE_UNKNOWN;
+            }
+            (self.good_rounds, self.bad_rounds) = (0, 0);
         }
         self.begin_round(now);
     }
@@ -276,37 +296,59 @@ impl Slow {
     }
 }
 
+fn share(bad: u32, good: u32) -> f64 {
+    f64::from(bad) / f64::from((bad + good).max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
 
-    /// A server that answers 200 a second in full and slips the rest; returns the pace after `seconds`.
-    #[test]
-    fn finds_the_limit_of_a_server_and_stays_below_it() {
-        let mut slow = Slow::default();
-        let mut now = Instant::from_nanos(1);
-        let (mut second, mut served) = (now, 0);
-        let (mut good, mut bad) = (0u32, 0u32);
-        let end = now + Span::from_secs(60);
-        while now < end {
-            now = (now + Span::from_micros(100)).max(slow.ready_at());
-            slow.take(now);
+    /// Asks a server that answers so many a second in full and slips the rest: how many it answered and slipped.
+    fn asks(slow: &mut Slow, now: &mut Instant, seconds: u64, limit_qps: u32) -> (u32, u32) {
+        let (mut second, mut served) = (*now, 0);
+        let (mut good, mut bad) = (0, 0);
+        let end = *now + Span::from_secs(seconds);
+        while *now < end {
+            *now = (*now + Span::from_micros(100)).max(slow.ready_at());
+            slow.take(*now);
             if now.since(second) >= Span::from_secs(1) {
-                (second, served) = (now, 0);
+                (second, served) = (*now, 0);
             }
             served += 1;
-            if served <= 200 {
+            if served <= limit_qps {
                 good += 1;
-                slow.good(now);
+                slow.good(*now);
             } else {
                 bad += 1;
-                slow.slipped(now, now, true);
+                slow.slipped(*now, *now, true);
             }
         }
+        (good, bad)
+    }
+
+    #[test]
+    fn finds_the_limit_of_a_server_and_stays_below_it() {
+        let (mut slow, mut now) = (Slow::default(), Instant::from_nanos(1));
+        let (good, bad) = asks(&mut slow, &mut now, 60, 200);
         let rate = slow.rate().expect("it was slowed");
         assert!((100.0..230.0).contains(&rate), "{rate}");
         assert!(good > 60 * 120, "{good}");
         assert!(f64::from(bad) < 0.005 * f64::from(good), "{bad} of {good}");
+    }
+
+    /// A limit that is gone for ten minutes, and there again: the pace has not gone up meanwhile beyond all use.
+    #[test]
+    fn a_limit_that_was_lifted_is_found_again() {
+        let (mut slow, mut now) = (Slow::default(), Instant::from_nanos(1));
+        asks(&mut slow, &mut now, 10, 200);
+        let (good, _) = asks(&mut slow, &mut now, 600, u32::MAX);
+        assert!(good > 500 * 9_000, "it was taken to be gone: {good}");
+        asks(&mut slow, &mut now, 120, 200);
+        let rate = slow.rate().expect("it was slowed");
+        assert!(rate < 230.0, "{rate}");
     }
 
     #[test]
@@ -339,5 +381,36 @@ mod tests {
             }
         }
         assert_eq!(slow.rate(), None);
+    }
+
+    /// The pace that holds a path after five minutes, if one does: one that loses a share of everything, at any rate, and that lost nearly all for a
+    /// moment.
+    fn after_a_bad_spell(loss: f64, seed: u64) -> Option<f64> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let gap = Span::from_micros(rng.random_range(1_000..100_000));
+        let (mut slow, mut now) = (Slow::default(), Instant::from_nanos(1));
+        let from = now + Span::from_secs(2);
+        let spell = from..from + Span::from_millis(rng.random_range(500..3_000));
+        let end = now + Span::from_secs(300);
+        while now < end {
+            now = (now + gap).max(slow.ready_at());
+            slow.take(now);
+            match rng.random_bool(if spell.contains(&now) { 0.9 } else { loss }) {
+                true => slow.lost(now, now, true),
+                false => slow.good(now),
+            }
+        }
+        slow.rate().filter(|rate| *rate < 0.9 / gap.as_secs_f64())
+    }
+
+    #[test]
+    fn loss_that_is_the_paths_own_holds_no_pace_down() {
+        for loss in [0.0, 0.12, 0.15, 0.19, 0.25, 0.4] {
+            let paced: Vec<f64> = (0..100).filter_map(|seed| after_a_bad_spell(loss, seed)).collect();
+            assert!(
+                paced.len() <= 3,
+                "with {loss} lost these paths of 100 are held: {paced:?}"
+            );
+        }
     }
 }
