@@ -257,6 +257,27 @@ fn r20_sigterm_under_load_ends_in_order_and_the_run_goes_on() {
     told_to_stop(&World::new("term", 20_000, "none"), "-TERM", 143);
 }
 
+/// A terminal that goes away asks for the same, unless the run was started to outlive it.
+#[test]
+fn r20_sighup_ends_in_order_and_where_it_is_ignored_does_nothing() {
+    told_to_stop(&World::new("hup", 20_000, "none"), "-HUP", 129);
+
+    let world = World::new("nohup", 20_000, "none");
+    let scan = world.scan("run.db", &[]);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(scan.get_program())
+        .args(scan.get_args());
+    let mut child = shell.stderr(Stdio::null()).spawn().expect("it starts");
+    while world.written("run.db") == 0 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+    assert!(sent.expect("kill is there").success());
+    assert_eq!(wait(&mut child).code(), Some(1), "it went on to its end");
+}
+
 /// Targets whose stages were under way are explained by the part that goes on, as if nothing had been.
 #[test]
 fn r20_sigint_in_the_midst_of_stages_ends_in_order_and_the_run_goes_on() {

@@ -21,7 +21,7 @@ Exit status:
   1    at least one such listing
   2    usage, configuration or I/O error
   3    no such listing, but less than --min-coverage was answered, or a tier A list was not usable
-  130  stopped by SIGINT; 143: by SIGTERM. What was known by then is reported
+  130  stopped by SIGINT; 143: by SIGTERM; 129: by SIGHUP. What was known by then is reported
 
 Environment:
   REPUTON_KEY_<OPERATOR>  an operator's key, its id in upper case, dashes as underscores

@@ -63,13 +63,18 @@ impl Reports<'_> {
         results.into_iter().try_for_each(|result| self.stdout_done(result))
     }
 
+    /// A pipe whose reader has ended, or a terminal that has gone away.
+    fn is_nobody_there(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::BrokenPipe || self.stop.requested() == Some(StopReason::HangUp)
+    }
+
     fn stdout_done(&mut self, result: io::Result<()>) -> io::Result<()> {
         match result {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(error) if self.is_nobody_there(&error) => {
                 self.live = None;
                 self.ordered.retain(|output| matches!(output, Output::Files(_)));
                 self.broken_pipe = true;
-                if !self.files {
+                if !self.files && self.stop.requested().is_none() {
                     self.stop.request(StopReason::Interrupt);
                 }
                 Ok(())

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM ask the run to stop; a second one ends the process.
+//! SIGINT, SIGTERM and SIGHUP ask the run to stop; a second one ends the process. A SIGHUP that whoever started the program
+//! has it ignore (nohup) stays ignored.
 
 use std::io;
 use std::sync::Arc;
@@ -10,9 +11,15 @@ use nix::sys::signal::{SigSet, Signal};
 use reputon::scan::{Stop, StopReason};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Exit statuses by custom: 128 and the signal's number.
-pub(crate) const INTERRUPTED: u8 = 130;
-pub(crate) const TERMINATED: u8 = 143;
+/// The exit status of a run that a signal has stopped: by custom 128 and the signal's number.
+pub(crate) const fn status(reason: StopReason) -> Option<u8> {
+    match reason {
+        StopReason::HangUp => Some(128 + Signal::SIGHUP as u8),
+        StopReason::Interrupt => Some(128 + Signal::SIGINT as u8),
+        StopReason::Terminate => Some(128 + Signal::SIGTERM as u8),
+        StopReason::MaxTime => None,
+    }
+}
 
 /// Fewest descriptors with which a scan gets through, the embedded world's own included.
 const DESCRIPTORS_MIN: u64 = 32;
@@ -41,24 +48,63 @@ pub(crate) fn watch() -> anyhow::Result<Arc<Stop>> {
 fn start() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let (mut interrupt, mut terminate) = {
-        let _inside = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    let inside = runtime.enter();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hang_up = match is_hang_up_ignored() {
+        true => None,
+        false => Some(signal(SignalKind::hangup())?),
     };
+    drop(inside);
     let request = stop.clone();
     thread::Builder::new().name("reputon-signals".into()).spawn(move || {
         runtime.block_on(async move {
             loop {
-                let (reason, status) = tokio::select! {
-                    _ = interrupt.recv() => (StopReason::Interrupt, INTERRUPTED),
-                    _ = terminate.recv() => (StopReason::Terminate, TERMINATED),
+                let reason = tokio::select! {
+                    _ = interrupt.recv() => StopReason::Interrupt,
+                    _ = terminate.recv() => StopReason::Terminate,
+                    _ = heard(&mut hang_up) => StopReason::HangUp,
                 };
                 if request.requested().is_some() {
-                    std::process::exit(status.into());
+                    std::process::exit(status(reason).map_or(0, i32::from));
                 }
                 request.request(reason);
             }
         });
     })?;
     Ok(stop)
+}
+
+/// Waits for a signal, or for ever where it is not watched.
+async fn heard(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the program was started to outlive its terminal. Where the system does not say, it was not.
+fn is_hang_up_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignores(&status, Signal::SIGHUP)
+}
+
+/// Whether a process ignores a signal, by what the system says of it (proc(5): a mask of signals, the first is bit 0).
+fn ignores(status: &str, signal: Signal) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal as u32 - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_read_from_the_mask() {
+        let status = "Name:\treputon\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
+        assert!(ignores(status, Signal::SIGHUP));
+        assert!(ignores(status, Signal::SIGPIPE));
+        assert!(!ignores(status, Signal::SIGINT));
+        assert!(!ignores("", Signal::SIGHUP));
+    }
 }

@@ -105,6 +105,8 @@ pub enum StopReason {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// SIGHUP: the terminal has gone away.
+    HangUp,
     /// The time it was given is over.
     MaxTime,
 }
@@ -125,6 +127,7 @@ impl Stop {
             StopReason::Interrupt => 1,
             StopReason::Terminate => 2,
             StopReason::MaxTime => 3,
+            StopReason::HangUp => 4,
         };
         self.0.store(code, Ordering::Relaxed);
     }
@@ -135,6 +138,7 @@ impl Stop {
             1 => Some(StopReason::Interrupt),
             2 => Some(StopReason::Terminate),
             3 => Some(StopReason::MaxTime),
+            4 => Some(StopReason::HangUp),
             _ => None,
         }
     }

@@ -13,7 +13,7 @@ use reputon::dossier::{Dossier, NoJournal};
 use reputon::exchange::Resolver;
 use reputon::plan::Plan;
 use reputon::report::{Judged, Letter, Mark, TargetRecord, to_json, visible};
-use reputon::scan::{Memory, Order, Progress, RealNetwork, Receiver, Scan, ScanOptions, StopReason, Work};
+use reputon::scan::{Memory, Order, Progress, RealNetwork, Receiver, Scan, ScanOptions, Work};
 use reputon::stages::spf::{Authorisation, Verdict};
 use reputon::stages::{self, Finding, Severity, Stage, Stages, mx, rdns, registrable, spf};
 use reputon::targets::{Domain, ReadOptions, Target, TargetSet};
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use super::stage::{Inquirer, warn};
 use crate::cli::args::CheckArgs;
+use crate::cli::dispatch::FAILED;
 use crate::cli::ground::{Lists, start_lab};
 use crate::cli::keeping::ledger;
 use crate::cli::options::TextChoice;
@@ -85,10 +86,7 @@ pub(crate) fn run(args: &CheckArgs, quiet: bool) -> anyhow::Result<u8> {
     let inquired = inquirer.run(false, vec![subject.clone()], work)?;
     warn(&inquired, quiet);
     let Some(survey) = inquired.results.into_iter().flatten().next() else {
-        return Ok(match inquired.stopped {
-            Some(StopReason::Interrupt) => signals::INTERRUPTED,
-            _ => signals::TERMINATED,
-        });
+        return Ok(inquired.stopped.and_then(signals::status).unwrap_or(FAILED));
     };
 
     let typed = targets(&subject, &survey);
@@ -128,14 +126,9 @@ pub(crate) fn run(args: &CheckArgs, quiet: bool) -> anyhow::Result<u8> {
     let tallied = collected
         .tally
         .finish(&lists.catalogue, |list| is_usable(&report, list, args.pace.skip_health));
-    Ok(match report.stopped {
-        Some(StopReason::Interrupt) => signals::INTERRUPTED,
-        Some(StopReason::Terminate) => signals::TERMINATED,
-        _ => {
-            let coverage = args.exit.min_coverage.0 / 100.0;
-            tallied.exit_status(args.exit.fail_on.tier(), coverage).code()
-        }
-    })
+    let coverage = args.exit.min_coverage.0 / 100.0;
+    let status = tallied.exit_status(args.exit.fail_on.tier(), coverage).code();
+    Ok(report.stopped.and_then(signals::status).unwrap_or(status))
 }
 
 /// What is scanned: the addresses, the domain, and the host's own name.

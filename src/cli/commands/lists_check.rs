@@ -9,7 +9,7 @@ use reputon::clock::Span;
 use reputon::dnsxl::{Catalogue, Cause, Reason};
 use reputon::plan::Plan;
 use reputon::report::{csv_cell, to_json, visible};
-use reputon::scan::{Entry, ExamineReport, ExamineStep, Examined, Finding, RealNetwork, Scan, ScanOptions, StopReason};
+use reputon::scan::{Entry, ExamineReport, ExamineStep, Examined, Finding, RealNetwork, Scan, ScanOptions};
 use reputon::targets::{ReadOptions, TargetSet};
 use serde_json::{Value, json};
 
@@ -81,11 +81,10 @@ pub(crate) fn run(args: &ListsCheckArgs, quiet: bool) -> anyhow::Result<u8> {
     if !quiet {
         talk(&report);
     }
-    Ok(match report.stopped {
-        Some(StopReason::Interrupt) => signals::INTERRUPTED,
-        Some(StopReason::Terminate) => signals::TERMINATED,
-        _ => status(&report),
-    })
+    Ok(report
+        .stopped
+        .and_then(signals::status)
+        .unwrap_or_else(|| status(&report)))
 }
 
 fn status(report: &ExamineReport) -> u8 {

@@ -176,22 +176,29 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         }
         told => told,
     };
-    Ok(match report.stopped {
-        Some(StopReason::Interrupt) if !reports.broken_pipe => signals::INTERRUPTED,
-        Some(StopReason::Terminate) => signals::TERMINATED,
-        _ if reports.broken_pipe && !reports.files => 0,
-        _ if args.notify.nagios => match tallied.nagios_status(min_coverage) {
+    // Where nobody reads standard output any more, that was the interruption and no signal.
+    let reason = report
+        .stopped
+        .filter(|reason| *reason != StopReason::Interrupt || !reports.broken_pipe);
+    if let Some(status) = reason.and_then(signals::status) {
+        return Ok(status);
+    }
+    if reports.broken_pipe && !reports.files {
+        return Ok(0);
+    }
+    if args.notify.nagios {
+        return Ok(match tallied.nagios_status(min_coverage) {
             NagiosStatus::Ok if unproved(&report) > 0 => NagiosStatus::Warning.code(),
             status => status.code(),
-        },
-        _ if !kept => FAILED,
-        _ => {
-            told?;
-            match tallied.exit_status(args.exit.fail_on.tier(), min_coverage) {
-                ExitStatus::Clean if unproved(&report) > 0 => ExitStatus::Incomplete.code(),
-                status => status.code(),
-            }
-        }
+        });
+    }
+    if !kept {
+        return Ok(FAILED);
+    }
+    told?;
+    Ok(match tallied.exit_status(args.exit.fail_on.tier(), min_coverage) {
+        ExitStatus::Clean if unproved(&report) > 0 => ExitStatus::Incomplete.code(),
+        status => status.code(),
     })
 }
 

@@ -13,7 +13,7 @@ use reputon::clock::Span;
 use reputon::exchange::Resolver;
 use reputon::lab::{Lab, LabOptions};
 use reputon::report::{to_json, visible};
-use reputon::scan::{Inquired, Inquiry, RealNetwork, Stop, StopReason, Work};
+use reputon::scan::{Inquired, Inquiry, RealNetwork, Stop, Work};
 use reputon::stages::spf::{SpfInput, check_host};
 use reputon::stages::{Finding, Severity, abuse, asn, dkim, dmarc, mx, rdns};
 use reputon::wire::Name;
@@ -172,12 +172,8 @@ fn tell<S>(
     }
     out.flush()?;
     warn(&inquired, quiet);
-    Ok(match inquired.stopped {
-        Some(StopReason::Interrupt) => signals::INTERRUPTED,
-        Some(_) => signals::TERMINATED,
-        None if inquired.faults.is_empty() => status,
-        None => UNKNOWN,
-    })
+    let status = if inquired.faults.is_empty() { status } else { UNKNOWN };
+    Ok(inquired.stopped.and_then(signals::status).unwrap_or(status))
 }
 
 /// Says what is wrong with the resolvers.
