@@ -40,7 +40,7 @@ impl Engine {
         }
         match match_reply(datagram.octets, slot.name.as_wire(), slot.rtype, slot.demand_case) {
             Ok(header) => self.accept(now, index, header, datagram.octets),
-            Err(Mismatch::Case) => self.case_missed(now, index),
+            Err(Mismatch::Case) => self.case_missed(index),
             Err(Mismatch::BareFormerr) if slot.edns => self.edns_lost(now, index),
             Err(Mismatch::BareFormerr | Mismatch::Malformed) => self.counters.malformed += 1,
             Err(Mismatch::NotAReply | Mismatch::Question) => {
@@ -52,7 +52,7 @@ impl Engine {
 
     /// Everything fits but the letters' case. It is not believed, and says nothing about the path either: the question
     /// is asked anew at once, because a server that does not keep case has nothing else to say.
-    fn case_missed(&mut self, now: Instant, index: SlotIndex) {
+    fn case_missed(&mut self, index: SlotIndex) {
         self.counters.wrong_case += 1;
         self.take_from_flight(index);
         let slot = &mut self.slots[index];
@@ -64,7 +64,7 @@ impl Engine {
         if trial {
             path.breaker.forgotten();
         }
-        self.repeat(now, index);
+        self.repeat(index);
     }
 
     /// Whether a reply must be had twice before it is believed: forged ones are coming, and there was little or no case to
@@ -90,10 +90,11 @@ impl Engine {
         let upstream = self.paths[usize::from(self.slots[index].path.0)].upstream;
         self.servers[usize::from(upstream.0)].edns = false;
         self.answered(now, index, true);
-        self.repeat(now, index);
+        self.repeat(index);
     }
 
-    fn repeat(&mut self, _now: Instant, index: SlotIndex) {
+    /// Puts the question first in line again on the same path.
+    fn repeat(&mut self, index: SlotIndex) {
         let path = self.slots[index].path;
         self.slots[index].tries = self.slots[index].tries.saturating_sub(1); // not a try lost
         self.enqueue(index, path, true);
@@ -148,7 +149,7 @@ impl Engine {
             return;
         }
         if self.wants_another(index, &header) {
-            self.repeat(now, index);
+            self.repeat(index);
             return;
         }
         self.settle(now, index, header, message);
@@ -163,7 +164,7 @@ impl Engine {
             Rcode::NOERROR | Rcode::NXDOMAIN if speaks => (),
             Rcode::FORMERR if slot.edns => {
                 self.servers[usize::from(upstream.0)].edns = false;
-                self.repeat(now, index);
+                self.repeat(index);
                 return;
             }
             Rcode::SERVFAIL => {

@@ -134,18 +134,6 @@ impl Format {
         Ok(*format)
     }
 
-    /// The format that standard output is asked for by name: `table`, `jsonl`, `json`, `csv` or `md`.
-    pub fn of_name(name: &str) -> Option<Format> {
-        Some(match name {
-            "table" => Format::Table,
-            "jsonl" => Format::Jsonl,
-            "json" => Format::Json,
-            "csv" => Format::ListingsCsv,
-            "md" => Format::Markdown,
-            _ => return None,
-        })
-    }
-
     /// Whether this build writes it.
     pub fn is_built(self) -> bool {
         cfg!(feature = "parquet") || self != Format::Parquet
@@ -486,7 +474,5 @@ mod tests {
             assert_eq!(Format::of_path(&path).expect("known"), format);
         }
         assert!(Format::of_path(Path::new("csv")).is_err());
-        assert_eq!(Format::of_name("md"), Some(Format::Markdown));
-        assert_eq!(Format::of_name("html"), None);
     }
 }

@@ -51,11 +51,6 @@ impl StoreLedger {
         self
     }
 
-    /// Whether the database never failed.
-    pub fn is_sound(&self) -> bool {
-        !self.failed
-    }
-
     fn try_reserve(&mut self, operator: &str, limit: u64, wanted: u64) -> Result<u64, StoreError> {
         let now = (self.now)().as_second();
         let since = now - DAY_SECS - (LEASE_SPAN.as_millis() / 1_000).cast_signed();
