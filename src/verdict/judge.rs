@@ -379,6 +379,22 @@ mod tests {
         assert!(near(judgement.confidence, 0.3 / 0.9), "{}", judgement.confidence);
     }
 
+    /// One refused tier-A list among many small ones hardly moves the confidence: here the small ones weigh as a hundred do.
+    #[test]
+    fn an_unknown_hard_list_is_not_clean_however_high_the_confidence() {
+        let weights = Weights {
+            a: 0.01,
+            b: 0.9,
+            ..Weights::default()
+        };
+        let catalogue = sample::catalogue();
+        let judge = Judge::new(&catalogue, weights);
+        let refused = sample::dossier("192.0.2.7", &[("alpha-all", Observation::Unknown(Cause::Refused))]);
+        let judgement = judge.judge(&refused);
+        assert!(judgement.confidence >= CLEAN_CONFIDENCE_MIN, "{}", judgement.confidence);
+        assert_eq!(judgement.verdict, Verdict::Unknown);
+    }
+
     #[test]
     fn a_small_unknown_lowers_confidence_and_leaves_it_clean() {
         let dossier = sample::dossier("192.0.2.7", &[("gamma", Observation::Unknown(Cause::Timeout))]);
