@@ -53,7 +53,6 @@ impl Block {
     fn write(&self, mut sink: impl Sink) {
         let judge = Judge::new(&self.catalogue, Weights::default());
         let head = RunHead {
-            catalogue: &self.catalogue,
             started: jiff::Timestamp::UNIX_EPOCH,
         };
         sink.begin(&head).expect("written");
@@ -167,7 +166,7 @@ fn file(bencher: Bencher<'_, '_>, format: &Format) {
 struct Boxed(Box<dyn Sink>);
 
 impl Sink for Boxed {
-    fn begin(&mut self, head: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, head: &RunHead) -> io::Result<()> {
         self.0.begin(head)
     }
 

@@ -123,11 +123,7 @@ fn page(folder: &Path, dossiers: &[Dossier]) -> PathBuf {
         std::io::BufWriter::new(std::fs::File::create(&path).expect("a folder of our own")),
         tempfile::tempfile().expect("a temporary file"),
     );
-    sink.begin(&RunHead {
-        catalogue: &catalogue,
-        started,
-    })
-    .expect("written");
+    sink.begin(&RunHead { started }).expect("written");
     for dossier in dossiers {
         let judgement = judge.judge(dossier);
         let judged = Judged {

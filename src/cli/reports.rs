@@ -23,7 +23,7 @@ pub(crate) enum Output<'a> {
 /// All sinks, and the tally.
 pub(crate) struct Reports<'a> {
     pub(crate) catalogue: &'a Catalogue,
-    pub(crate) head: RunHead<'a>,
+    pub(crate) head: RunHead,
     pub(crate) judge: Judge<'a>,
     pub(crate) tally: Tally,
     /// Standard output, if it takes dossiers as they come.

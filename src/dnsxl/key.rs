@@ -1,11 +1,9 @@
 //! An operator's key: a secret that is a label of query names, and must not be seen anywhere else.
 //!
-//! It has no `Display` and its `Debug` shows nothing; names and texts that may hold it are shown through
-//! [`Key::redact_name`] and [`Key::redact_text`].
+//! It has no `Display` and its `Debug` shows nothing; names that hold it are shown nowhere, and texts that may
+//! quote them through [`Key::redact_text`].
 
 use std::fmt;
-
-use crate::wire::Name;
 
 /// What stands where the key was: the same words as in the catalogue.
 pub const KEY_MARK: &str = "{key}";
@@ -41,21 +39,6 @@ impl Key {
     /// The secret itself, for query names alone.
     pub(super) fn expose(&self) -> &str {
         &self.0
-    }
-
-    /// A query name with the key's labels shown as `{key}`.
-    pub fn redact_name(&self, name: &Name) -> String {
-        let mut shown = Vec::with_capacity(name.label_count());
-        for label in name.labels() {
-            if label.eq_ignore_ascii_case(self.0.as_bytes()) {
-                shown.push(KEY_MARK.to_owned());
-                continue;
-            }
-            let mut one = Name::root();
-            one.push(label).expect("a label of a good name");
-            shown.push(one.to_string());
-        }
-        shown.join(".")
     }
 
     /// A text, such as a TXT record that quotes the question, with the key shown as `{key}`, whatever its case.
@@ -96,8 +79,6 @@ mod tests {
     fn a_key_is_never_shown() {
         let key = Key::new("s3cretKEY").expect("a key");
         assert!(!format!("{key:?}").contains("s3cret"));
-        let name: Name = "2.0.0.127.S3cretkey.zen.example".parse().expect("a name");
-        assert_eq!(key.redact_name(&name), "2.0.0.127.{key}.zen.example");
         assert_eq!(key.redact_text("öS3CRETkey/s3cretKEY!"), "ö{key}/{key}!");
         assert_eq!(key.redact_text("nothing here"), "nothing here");
     }

@@ -451,11 +451,6 @@ impl Tile {
             Settled::NotAsked(reason) => (Observation::NotAsked(reason), How::Asked),
         }
     }
-
-    /// Listings so far, provisional ones too.
-    pub fn listed(&self) -> usize {
-        self.listings.len()
-    }
 }
 
 /// What a settled pair is when it is taken back.
@@ -554,7 +549,7 @@ mod tests {
         confirm(&mut tile, 0, Voice::Own, Epoch::Even);
         tile.revoke((0, Kind::Ip4), Voice::Own);
         assert_eq!(tile.observation(0, 0), (listing(), How::Asked), "confirmed before");
-        assert_eq!(tile.listed(), 1);
+        assert_eq!(tile.listings.len(), 1);
         assert!(!tile.is_settled());
         tile.give_up((0, Kind::Ip4), Cause::ListUnhealthy);
         assert!(!tile.is_settled(), "one is in flight");
@@ -585,7 +580,7 @@ mod tests {
         tile.revoke((0, Kind::Ip4), Voice::Own);
         assert!(tile.is_settled(), "all its own is confirmed");
         tile.revoke((0, Kind::Ip4), Voice::Composite);
-        assert!(tile.awaits_composite(0, 0) && tile.listed() == 0);
+        assert!(tile.awaits_composite(0, 0) && tile.listings.is_empty());
         tile.give_up((0, Kind::Ip4), Cause::Timeout);
         assert!(tile.awaits_composite(0, 0), "the composite may still tell");
     }

@@ -26,11 +26,6 @@ impl LocalList {
         }
     }
 
-    /// How many entries the data has.
-    pub fn entries(&self) -> usize {
-        self.zone.datasets().iter().map(Dataset::entries).sum()
-    }
-
     /// What is known of a target.
     pub fn observe(&self, (list, operator): (&List, &Operator), target: &Target) -> Observation {
         // Nearly all addresses have no entry, and a look at the numbers says so.

@@ -158,14 +158,4 @@ impl<'a> Plan<'a> {
         let controlled = self.targets.count(kind) > u64::from(CONTROL_ANSWERS);
         controlled && !own_servers && positive(self.catalogue.list(self.columns[column].list), kind).is_some()
     }
-
-    /// Pairs that are to be learnt, special-use targets counted too.
-    pub fn pairs(&self) -> u64 {
-        self.kinds()
-            .map(|kind| {
-                let learnt = |column: &usize| !matches!(self.treatment(*column, kind), Treatment::NotAsked(_));
-                self.targets.count(kind) * (0..self.columns.len()).filter(learnt).count() as u64
-            })
-            .sum()
-    }
 }

@@ -140,7 +140,7 @@ impl<W: Write> ListingsCsv<W> {
 }
 
 impl<W: Write> Sink for ListingsCsv<W> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         row(&mut self.out, LISTINGS_HEADER)
     }
 
@@ -174,7 +174,7 @@ impl<W: Write> TargetsCsv<W> {
 }
 
 impl<W: Write> Sink for TargetsCsv<W> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         row(&mut self.out, TARGETS_HEADER)
     }
 
@@ -287,7 +287,7 @@ impl<W: Write> ListsCsv<W> {
 }
 
 impl<W: Write> Sink for ListsCsv<W> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         row(&mut self.out, LISTS_HEADER)
     }
 

@@ -105,7 +105,7 @@ impl<'w> HeldSink<'w> {
 }
 
 impl Sink for HeldSink<'_> {
-    fn begin(&mut self, head: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, head: &RunHead) -> io::Result<()> {
         self.sink.begin(head)
     }
 

@@ -451,7 +451,7 @@ impl<W: Write, S: Read + Write + Seek> HtmlSink<W, S> {
 }
 
 impl<W: Write, S: Read + Write + Seek> Sink for HtmlSink<W, S> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         Ok(())
     }
 

@@ -24,7 +24,7 @@ impl<W: Write> JsonlSink<W> {
 }
 
 impl<W: Write> Sink for JsonlSink<W> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         Ok(())
     }
 
@@ -59,7 +59,7 @@ impl<W: Write, S: Read + Write + Seek> JsonSink<W, S> {
 }
 
 impl<W: Write, S: Read + Write + Seek> Sink for JsonSink<W, S> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         Ok(())
     }
 

@@ -217,7 +217,7 @@ impl<W: Write> MarkdownSink<W> {
 }
 
 impl<W: Write> Sink for MarkdownSink<W> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         Ok(())
     }
 

@@ -317,7 +317,7 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
 }
 
 impl Sink for Outputs {
-    fn begin(&mut self, head: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, head: &RunHead) -> io::Result<()> {
         self.files
             .iter_mut()
             .try_for_each(|output| output.sink.begin(head).map_err(|error| output.named(error)))

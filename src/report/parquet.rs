@@ -184,7 +184,7 @@ fn plain(error: ParquetError) -> io::Error {
 }
 
 impl<W: Write, S: Read + Write + Seek + Send> Sink for ParquetSink<W, S> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         Ok(())
     }
 

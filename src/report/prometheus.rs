@@ -91,7 +91,7 @@ fn list_labels(list: &ListRecord) -> Vec<(&'static str, &str)> {
 }
 
 impl<W: Write> Sink for PrometheusSink<W> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         Ok(())
     }
 

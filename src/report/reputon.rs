@@ -53,7 +53,7 @@ impl<W: Write> ReputonSink<W> {
 }
 
 impl<W: Write> Sink for ReputonSink<W> {
-    fn begin(&mut self, head: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, head: &RunHead) -> io::Result<()> {
         self.generated = head.started.as_second();
         self.out.write_all(b"{\"application\":\"email-id\",\"reputons\":[")
     }

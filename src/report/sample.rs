@@ -90,10 +90,7 @@ pub(super) fn feed(sink: &mut dyn Sink, dossiers: &[Dossier]) -> io::Result<()> 
     let catalogue = sample::catalogue();
     let judge = Judge::new(&catalogue, Weights::default());
     let started = moment(0);
-    sink.begin(&RunHead {
-        catalogue: &catalogue,
-        started,
-    })?;
+    sink.begin(&RunHead { started })?;
     for dossier in dossiers {
         let judgement = judge.judge(dossier);
         sink.target(&Judged {

@@ -10,9 +10,7 @@ use super::record::{ListRecord, RunRecord};
 
 /// What is known when a run starts.
 #[derive(Debug, Clone, Copy)]
-pub struct RunHead<'a> {
-    /// The catalogue that every list index of the run belongs to.
-    pub catalogue: &'a Catalogue,
+pub struct RunHead {
     /// When it started.
     pub started: jiff::Timestamp,
 }
@@ -51,7 +49,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// If the writer fails.
-    fn begin(&mut self, head: &RunHead<'_>) -> io::Result<()>;
+    fn begin(&mut self, head: &RunHead) -> io::Result<()>;
 
     /// Takes a closed dossier.
     ///

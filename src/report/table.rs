@@ -265,7 +265,7 @@ impl<W: Write> TableSink<W> {
 }
 
 impl<W: Write> Sink for TableSink<W> {
-    fn begin(&mut self, _: &RunHead<'_>) -> io::Result<()> {
+    fn begin(&mut self, _: &RunHead) -> io::Result<()> {
         Ok(())
     }
 

@@ -29,7 +29,7 @@ pub mod taglist;
 #[cfg(test)]
 mod testing;
 
-pub use domain::{registrable, registrable_registry};
+pub use domain::registrable;
 pub use finding::{Finding, Severity};
 pub use questions::{Expected, expected};
 pub use related::{RELATED_MAX, related, related_kinds};

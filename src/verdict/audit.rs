@@ -68,18 +68,6 @@ pub enum Advice {
     NoVerdict,
 }
 
-impl Advice {
-    /// The word for people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Advice::Reject => "reject",
-            Advice::Caution => "caution",
-            Advice::Fair => "fair",
-            Advice::NoVerdict => "no verdict",
-        }
-    }
-}
-
 /// Addresses of a part of the block.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Density {

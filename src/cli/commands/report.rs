@@ -84,10 +84,7 @@ pub(crate) fn write(store: &Store, run: &StoredRun, wanted: &Wanted<'_>) -> anyh
     };
     let mut outputs = Outputs::open(&paths(output), &report_options(output))?;
     let stop = Stop::new();
-    let head = RunHead {
-        catalogue: &catalogue,
-        started: run.started,
-    };
+    let head = RunHead { started: run.started };
     let mut reports = Reports {
         catalogue: &catalogue,
         head,

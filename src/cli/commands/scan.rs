@@ -66,7 +66,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     let stop = signals::watch()?;
 
     let started = Timestamp::now();
-    let head = RunHead { catalogue, started };
+    let head = RunHead { started };
     let mut reports = Reports {
         catalogue,
         head,

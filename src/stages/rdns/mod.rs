@@ -3,9 +3,7 @@
 mod embedded;
 mod generic;
 mod reverse;
-mod tenant;
 mod words;
 
 pub use generic::{Class, Verdict, classify};
 pub use reverse::{Iprev, NAMES_MAX, PtrName, Rdns, STAGE, rdns};
-pub use tenant::{Tenancy, tenancy};
