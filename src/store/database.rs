@@ -35,6 +35,7 @@ impl Store {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(|error| StoreError::Io(folder.to_owned(), error))?;
         }
+        check_kind(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut store = Store::connect(path, flags)?;
         let failed = || StoreError::sqlite(path, "cannot be opened");
@@ -78,6 +79,7 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
+        check_kind(path)?;
         // Somebody else's file: SQLite would leave files of ours beside it, which its owner could not write to.
         let foreign = File::options().write(true).open(path).is_err();
         let mut store = match foreign {
@@ -226,6 +228,18 @@ impl Store {
         let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
         transaction.execute_batch(&marks).map_err(failed())?;
         transaction.commit().map_err(failed())
+    }
+}
+
+/// Says what is no file before SQLite calls it an error of the disk; a pipe it would wait for.
+fn check_kind(path: &Path) -> Result<(), StoreError> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Ok(()); // it is not there, or opening it will say why
+    };
+    match metadata.file_type() {
+        kind if kind.is_file() => Ok(()),
+        kind if kind.is_dir() => Err(StoreError::NotAFile(path.to_owned(), "a folder")),
+        _ => Err(StoreError::NotAFile(path.to_owned(), "a device, pipe or socket")),
     }
 }
 

@@ -34,6 +34,9 @@ pub enum StoreError {
     /// It is a database, and not ours.
     #[error("{}: not a run database of reputon; name another file with --db", .0.display())]
     NotOurs(PathBuf),
+    /// A folder, a pipe, a device.
+    #[error("{}: {}, and runs are kept in a file; name another with --db, or none", .0.display(), .1)]
+    NotAFile(PathBuf, &'static str),
     /// It cannot be written to.
     #[error("{}: the run database is read-only; give it back its write permission, name another file with --db, or none", .0.display())]
     ReadOnly(PathBuf),

@@ -290,7 +290,22 @@ fn files_that_are_not_ours_or_damaged_are_told_apart() {
     fs::write(path("cut.db"), &whole[..whole.len() / 2]).expect("written");
     assert!(message("cut.db").contains("damaged"), "{}", message("cut.db"));
     fs::create_dir(path("folder.db")).expect("made");
-    assert!(message("folder.db").contains("folder.db"));
+    let folder_read = Store::open_to_read(&path("folder.db"))
+        .expect_err("a folder")
+        .to_string();
+    for text in [message("folder.db"), folder_read] {
+        assert!(
+            text.contains("folder.db: a folder, and runs are kept in a file"),
+            "{text}"
+        );
+    }
+    let device = Store::open(std::path::Path::new("/dev/null"))
+        .expect_err("a device")
+        .to_string();
+    assert!(
+        device.starts_with("/dev/null: a device, pipe or socket, and runs are kept in a file"),
+        "{device}"
+    );
     assert!(matches!(
         Store::open_to_read(&path("none.db")),
         Err(StoreError::Missing(_))
