@@ -104,6 +104,9 @@ pub enum OutputError {
     /// The same file twice.
     #[error("{} is named twice: leave one out", shown(.0))]
     Twice(PathBuf),
+    /// A folder was named, by a final slash or for want of a suffix, and something else is there.
+    #[error("cannot write {path}: no suffix, so that it would be a folder, and a file is there; name it by a suffix such as .csv, or name a folder", path = shown(.0))]
+    NoFolder(PathBuf),
     /// The place cannot be written to.
     #[error("cannot write {path}: {error}; make its folder, or name a place you may write to", path = shown(.0), error = .1)]
     Unwritable(PathBuf, #[source] io::Error),
@@ -202,6 +205,11 @@ impl Outputs {
         };
         for path in paths {
             if path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/') {
+                let name = path.as_os_str().to_string_lossy();
+                let file = Path::new(name.trim_end_matches('/'));
+                if !name.trim_end_matches('/').is_empty() && file.exists() && !file.is_dir() {
+                    return Err(OutputError::NoFolder(file.to_owned()));
+                }
                 fs::create_dir_all(path).map_err(|error| OutputError::Unwritable(path.clone(), error))?;
                 for (suffix, format) in SUFFIXES.iter().filter(|(_, format)| format.is_built()) {
                     outputs.push(path.join(format!("{STEM}{suffix}")), *format, options)?;
@@ -347,6 +355,8 @@ mod tests {
 
     #[test]
     fn files_appear_at_the_end_and_a_folder_gets_the_set() {
+        let device = open_error("/dev/full/").to_string();
+        assert!(device.starts_with("cannot write /dev/full: no suffix, "), "{device}");
         let folder = tempfile::tempdir().expect("a place for temporary files");
         let (one, set) = (folder.path().join("one.jsonl"), folder.path().join("set"));
         std::fs::create_dir(&set).expect("an empty folder");
