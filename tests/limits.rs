@@ -160,3 +160,20 @@ fn r01_what_is_no_list_of_targets_is_left_with_a_reason() {
         assert!(said.contains(reason) && said.lines().count() < 30, "{said}");
     }
 }
+
+/// What has no end is left where a file of its kind would have ended. Address space is limited, so that a reader without an end
+/// would find that instead.
+#[cfg(target_os = "linux")]
+#[test]
+fn r19_catalogues_without_an_end_are_left_with_a_reason() {
+    for (arguments, wanted) in [
+        ("lists lint /dev/zero", "larger than 4 MiB"),
+        ("lists import /dev/zero", "larger than 4 MiB"),
+        ("plan --catalogue /dev/zero 192.0.2.1", "larger than 4 MiB"),
+    ] {
+        let output = under("ulimit -v 1000000; exec", arguments, |_| ());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {said}");
+        assert!(said.contains(wanted), "{arguments}: {said}");
+    }
+}

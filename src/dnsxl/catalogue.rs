@@ -9,6 +9,7 @@
 //! The graveyard is always known, even where no built-in list is wanted: a zone that is dead is dead in every file.
 
 use std::fmt::Write;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -171,17 +172,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, Mistake> {
     }
     let mut texts = Vec::with_capacity(files.len());
     for file in files {
-        let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
-        if size > FILE_OCTETS_MAX as u64 {
+        // One octet more than is wanted: what has no end (a device) or a wrong size (a pipe) is not read to it.
+        let mut octets = Vec::new();
+        let read =
+            std::fs::File::open(&file).and_then(|open| open.take(FILE_OCTETS_MAX as u64 + 1).read_to_end(&mut octets));
+        let unread = |error: String| failed(&file, error, "name a catalogue file in UTF-8, or a folder of them");
+        read.map_err(|error| unread(error.to_string()))?;
+        if octets.len() > FILE_OCTETS_MAX {
             return Err(failed(&file, "larger than 4 MiB".to_owned(), "is it a catalogue file?"));
         }
-        let text = std::fs::read_to_string(&file).map_err(|error| {
-            failed(
-                &file,
-                error.to_string(),
-                "name a catalogue file in UTF-8, or a folder of them",
-            )
-        })?;
+        let text = String::from_utf8(octets).map_err(|_| unread("not UTF-8".to_owned()))?;
         texts.push((file.display().to_string(), text));
     }
     Ok(texts)

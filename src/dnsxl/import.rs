@@ -23,7 +23,7 @@ use super::mistake::{Mistake, Place, Warning};
 use super::ucl::{Block, Entry, Value, parse};
 
 /// Largest text that is imported, in octets.
-const IMPORT_OCTETS_MAX: usize = 4 << 20;
+pub const IMPORT_OCTETS_MAX: usize = 4 << 20;
 
 /// Longest id; the zone's first part is kept.
 const ID_OCTETS_MAX: usize = 60;

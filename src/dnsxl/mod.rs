@@ -32,7 +32,7 @@ pub use codes::{Code, CodeError, CodePattern, CodeTable, Meaning, is_code, is_re
 pub use control::{Control, judge_control};
 pub use fold::fold;
 pub use health::{Fault, Health, State, judge};
-pub use import::{Imported, import};
+pub use import::{IMPORT_OCTETS_MAX, Imported, import};
 pub use interpret::{Heard, REASON_OCTETS_MAX, Reader, reason};
 pub use key::{KEY_MARK, Key, KeyError};
 pub use list::{

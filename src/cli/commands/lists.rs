@@ -1,11 +1,11 @@
 //! `reputon lists`: the catalogue shown, linted and extended. Sends nothing; `lists check` stands beside it.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
-use reputon::dnsxl::{Catalogue, List, ListIndex, Status, import};
+use reputon::dnsxl::{Catalogue, IMPORT_OCTETS_MAX, List, ListIndex, Status, import};
 use reputon::report::{to_json, visible};
 use serde_json::{Value, json};
 
@@ -243,6 +243,10 @@ fn import_file(args: &FileArgs, quiet: bool) -> anyhow::Result<u8> {
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
-    let octets = std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let mut octets = Vec::new();
+    std::fs::File::open(path)
+        // One octet more than `import` takes: what has no end is not read to it.
+        .and_then(|file| file.take(IMPORT_OCTETS_MAX as u64 + 1).read_to_end(&mut octets))
+        .with_context(|| format!("{}: cannot be read", path.display()))?;
     Ok(String::from_utf8_lossy(&octets).into_owned())
 }
