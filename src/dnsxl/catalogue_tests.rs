@@ -406,6 +406,18 @@ fn what_selects_nothing_says_what_is_near() {
     };
     assert_eq!(mend, "did you mean \"spamhaus-zen\"?");
     assert!(matches!(select("tag:mial"), SelectError::Unknown { mend, .. } if mend.contains("tag:mail")));
+    let graves = Catalogue::parse(&[("a.toml", ZEN), ("graveyard.toml", GRAVES)]).expect("good");
+    let dead = |word: &str| graves.select(&[word.to_owned()]).expect_err("dead").to_string();
+    assert_eq!(
+        dead("DNSBL.sorbs.net."),
+        "\"DNSBL.sorbs.net.\" selects no list: it is dead since 2024-06; leave it out; `reputon lists show dnsbl.sorbs.net` \
+         tells more"
+    );
+    assert!(
+        dead("rumour.example").contains("it may be dead; leave it out"),
+        "{}",
+        dead("rumour.example")
+    );
     assert!(matches!(select("nothing-like-it"), SelectError::Unknown { .. }));
     assert!(matches!(select("!default"), SelectError::Empty { .. }));
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use crate::targets::Kind;
 
 use super::catalogue::Catalogue;
-use super::list::{List, ListIndex, Status};
+use super::list::{Confidence, List, ListIndex, Status};
 use super::near::did_you_mean;
 
 /// Why lists cannot be selected.
@@ -118,6 +118,22 @@ impl Catalogue {
     }
 
     fn unknown(&self, word: &str) -> SelectError {
+        let zone = word.trim_end_matches('.');
+        if let Some(grave) = self.graves.iter().find(|grave| grave.zone.eq_ignore_ascii_case(zone)) {
+            let since = grave.retired.since.as_ref().map(|since| format!(" since {since}"));
+            let how = match grave.retired.confidence {
+                Confidence::Low => "may be dead",
+                Confidence::Medium | Confidence::High => "is dead",
+            };
+            return SelectError::Unknown {
+                selector: word.to_owned(),
+                mend: format!(
+                    "it {how}{}; leave it out; `reputon lists show {}` tells more",
+                    since.unwrap_or_default(),
+                    grave.zone
+                ),
+            };
+        }
         const WORDS: [&str; 5] = ["default", "all", "kind:ip4", "kind:ip6", "kind:domain"];
         let ids = self.lists.iter().map(|list| list.id.as_str());
         let operators = self.operators.iter().map(|operator| operator.id.as_str());
