@@ -13,12 +13,13 @@ use super::commands::bench::QUERIES_MAX;
 use super::commands::smtp_out::MailHost;
 use super::config::with_environment;
 use super::help;
+use super::numbers::{rate, whole, window};
 use super::options::{
     AskOptions, CatalogueOptions, DbOptions, ExitOptions, FailOn, KeepOptions, KeyOptions, KnownOptions, LabOptions,
     ListFormat, ListOptions, NotifyOptions, OutputOptions, PaceOptions, PathOptions, SavingOptions, StageOptions,
     TalkOptions, TargetOptions, TextFormat,
 };
-use super::values::{DomainName, Server, loopback, run_number, seconds};
+use super::values::{DomainName, Server, address, loopback, run_number, seconds, zone_name};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -218,7 +219,7 @@ pub(crate) struct RunsLsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RunsPruneArgs {
     /// How many runs to keep, the newest
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(0..=u64::from(u32::MAX), "runs", "30"))]
     pub(crate) keep: usize,
     #[command(flatten)]
     pub(crate) db: DbOptions,
@@ -377,7 +378,7 @@ pub(crate) struct ListsCheckArgs {
     #[command(flatten)]
     pub(crate) ask: AskOptions,
     /// Queries a second in all; 0: no limit. Operators' own limits hold all the same
-    #[arg(long, value_name = "QPS", default_value_t = 2000, help_heading = "Pace")]
+    #[arg(long, value_name = "QPS", default_value_t = 2000, help_heading = "Pace", value_parser = rate())]
     pub(crate) rate: u32,
     #[command(flatten)]
     pub(crate) db: DbOptions,
@@ -437,7 +438,7 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AddressArgs {
     /// Addresses, IPv4 or IPv6
-    #[arg(value_name = "ADDRESS", required = true)]
+    #[arg(value_name = "ADDRESS", required = true, value_parser = address)]
     pub(crate) addresses: Vec<IpAddr>,
     #[command(flatten)]
     pub(crate) stage: StageArgs,
@@ -458,7 +459,7 @@ pub(crate) struct DomainArgs {
 #[group(id = "identity", required = true, multiple = true, args = ["helo", "mail_from"])]
 pub(crate) struct SpfArgs {
     /// The address that sends
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", value_parser = address)]
     pub(crate) ip: IpAddr,
     /// The name it gives in HELO or EHLO
     #[arg(long, value_name = "NAME")]
@@ -532,16 +533,16 @@ pub(crate) struct BenchArgs {
     #[arg(value_name = "ADDR[:PORT]")]
     pub(crate) server: Option<Server>,
     /// The zone of the names that are asked
-    #[arg(long, value_name = "NAME", default_value = "bl.bench.test")]
+    #[arg(long, value_name = "NAME", default_value = "bl.bench.test", value_parser = zone_name)]
     pub(crate) zone: Name,
     /// How many names [default: 131072 on this machine, else 500]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(QUERIES_MAX)))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=u64::from(QUERIES_MAX), "names", "1000"))]
     pub(crate) queries: Option<u32>,
     /// Queries a second; 0: no limit [default: no limit on this machine, else 50]
-    #[arg(long, value_name = "QPS", help_heading = "Pace")]
+    #[arg(long, value_name = "QPS", help_heading = "Pace", value_parser = rate())]
     pub(crate) rate: Option<u32>,
     /// Most queries in flight [default: 1000 on this machine, else it adapts]
-    #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", help_heading = "Pace", value_parser = window())]
     pub(crate) window: Option<u16>,
     /// Send every query in a packet of its own, to servers on this machine or network too (no UDP GSO)
     #[arg(long, help_heading = "Pace")]
@@ -655,6 +656,75 @@ mod tests {
             let error = parse(line).expect_err(line);
             assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}");
         }
+    }
+
+    /// Every option and argument of this command and those below it, with the words that lead to it.
+    fn every(command: &clap::Command, way: &[String], found: &mut Vec<(Vec<String>, clap::Arg)>) {
+        for arg in command
+            .get_arguments()
+            .filter(|arg| arg.get_action().takes_values() && !arg.is_hide_set())
+        {
+            found.push((way.to_vec(), arg.clone()));
+        }
+        for below in command.get_subcommands() {
+            every(below, &[way, &[below.get_name().to_owned()]].concat(), found);
+        }
+    }
+
+    #[test]
+    fn no_wrong_value_is_answered_in_the_words_of_a_library() {
+        let mut found = Vec::new();
+        every(&command(), &["reputon".to_owned()], &mut found);
+        let mut refused = 0;
+        for (way, arg) in found {
+            for wrong in [
+                "",
+                "1e12",
+                "-1",
+                "99999999999",
+                "18446744073709551616",
+                "NaN",
+                "10s",
+                "1.5",
+                "a..b",
+                "\u{1}",
+            ] {
+                let typed = match arg.get_long() {
+                    Some(long) => vec![format!("--{long}={wrong}")],
+                    None => vec!["--".to_owned(), wrong.to_owned()],
+                };
+                let Err(error) = command().try_get_matches_from([way.clone(), typed].concat()) else {
+                    continue;
+                };
+                let text = error.to_string();
+                let is_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+                if !is_value {
+                    continue; // another argument is missing, which is told first
+                }
+                refused += 1;
+                let name = arg.get_long().unwrap_or_else(|| arg.get_id().as_str());
+                assert!(
+                    text.to_lowercase().contains(&name.to_lowercase()) || arg.is_positional(),
+                    "{text}"
+                );
+                let shows = ["such as", "possible values", "did you mean", "a value is required"];
+                assert!(
+                    shows.iter().any(|shows| text.contains(shows)),
+                    "{way:?} {name}: no example: {text}"
+                );
+                for foreign in [
+                    "invalid digit",
+                    "cannot parse",
+                    "too large to fit",
+                    "is not in ",
+                    "invalid float",
+                    "syntax",
+                ] {
+                    assert!(!text.contains(foreign), "{way:?} {name}: {text}");
+                }
+            }
+        }
+        assert!(refused > 300, "{refused}");
     }
 
     #[test]

@@ -18,6 +18,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::talk::talk;
@@ -92,8 +93,8 @@ fn named(arguments: &[OsString]) -> Option<OsString> {
     while let Some(argument) = arguments.next() {
         if argument == "--config" {
             named = arguments.next().cloned();
-        } else if let Some(file) = argument.to_str().and_then(|text| text.strip_prefix("--config=")) {
-            named = Some(file.into());
+        } else if let Some(file) = argument.as_bytes().strip_prefix(b"--config=") {
+            named = Some(OsStr::from_bytes(file).to_owned());
         }
     }
     named.or_else(|| std::env::var_os("REPUTON_CONFIG").filter(|file| !file.is_empty()))
@@ -104,6 +105,9 @@ impl Config {
     pub(crate) fn load(arguments: &[OsString], command: &Command) -> anyhow::Result<Config> {
         let path = match named(arguments) {
             Some(file) if file == "none" => return Ok(Config::default()),
+            Some(file) if file.is_empty() => {
+                bail!("--config: no file is named; write --config FILE, or none for no file")
+            }
             Some(file) => PathBuf::from(file),
             None => match usual_place().filter(|path| path.exists()) {
                 Some(path) => path,
@@ -434,6 +438,20 @@ mod tests {
         let config = read("reputon.toml", text, &command()).expect("a good file");
         let parsed = config.apply(command()).try_get_matches_from(line.split_whitespace());
         parsed.expect("a good line")
+    }
+
+    #[test]
+    fn a_file_is_named_in_octets_and_not_by_nothing() {
+        let name = OsStr::from_bytes(b"\xff.toml");
+        let joined = OsStr::from_bytes(b"--config=\xff.toml");
+        for typed in [vec![joined], vec![OsStr::new("--config"), name]] {
+            let typed: Vec<OsString> = typed.into_iter().map(OsStr::to_owned).collect();
+            assert_eq!(named(&typed).as_deref(), Some(name));
+        }
+        let error = Config::load(&["--config=".into()], &command())
+            .expect_err("no file")
+            .to_string();
+        assert!(error.starts_with("--config: no file is named"), "{error}");
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 
 use clap::FromArgMatches;
+use clap::error::ErrorKind;
 use reputon::report::visible;
 use reputon::verdict::NagiosStatus;
 
 use super::args::{Cli, Command, ConfigCommand, command};
 use super::config::Config;
-use super::{build, commands, hide, pages, room, signals};
+use super::{build, commands, hide, not_utf8, pages, room, signals};
 use crate::cli::stdout::stdout;
 use crate::cli::talk::talk;
 
@@ -30,8 +31,12 @@ pub(crate) fn run() -> u8 {
     };
     let parsed = config
         .apply(table)
-        .try_get_matches_from(arguments)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
+        .try_get_matches_from(&arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| match error.kind() {
+            ErrorKind::InvalidUtf8 => not_utf8::told(&arguments, &command()).unwrap_or(error),
+            _ => error,
+        });
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && nagios => {

@@ -16,7 +16,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Options whose values are secrets.
-const SECRET_OPTIONS: [&str; 2] = ["--key", "--notify"];
+pub(crate) const SECRET_OPTIONS: [&str; 2] = ["--key", "--notify"];
 
 /// What stands in the place of a value. No operator has this name, and no address looks like it.
 const MARK: &str = "{hidden}";

@@ -1,5 +1,5 @@
-//! The command line: what was typed (`args`, `options`, `values`), what stands in the configuration file (`config`), what
-//! teaches it (`help`, `pages`), what others must not see of it (`hide`), the room that there is for it (`room`), parts made of it
+//! The command line: what was typed (`args`, `options`, `values`, `numbers`), what stands in the configuration file (`config`), what
+//! teaches it (`help`, `pages`), what others must not see of it (`hide`), what of it is no text (`not_utf8`), the room that there is for it (`room`), parts made of it
 //! (`build`, `ground`), what is done (`commands`), and where results go (`reports`, `records`, `progress`,
 //! `notify`).
 //!
@@ -14,7 +14,9 @@ mod ground;
 mod help;
 mod hide;
 mod keeping;
+mod not_utf8;
 mod notify;
+mod numbers;
 mod options;
 mod pages;
 mod past;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::numbers::{rate, seed, whole, window};
 use super::values::{
     Key, KeyParser, MailAddress, Output, Percent, Route, Server, Shard, StageList, Webhook, WebhookParser, ZoneData,
     duration, seconds,
@@ -154,7 +155,7 @@ pub(crate) struct AskOptions {
     pub(crate) timeout: Duration,
 
     /// How many more tries
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(..=20))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<u8>(0..=20, "more tries", "3"))]
     pub(crate) retries: u8,
 }
 
@@ -163,11 +164,11 @@ pub(crate) struct AskOptions {
 #[command(next_help_heading = "Pace")]
 pub(crate) struct PaceOptions {
     /// Queries a second in all; 0: no limit. Operators' own limits hold all the same
-    #[arg(long, value_name = "QPS", default_value_t = 2000)]
+    #[arg(long, value_name = "QPS", default_value_t = 2000, value_parser = rate())]
     pub(crate) rate: u32,
 
     /// Most queries in flight to one server [default: it adapts]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = window())]
     pub(crate) window: Option<u16>,
 
     /// Ask once for a /24 where the answer shows that nothing in it is listed (RFC 8020). With --direct or --route only, and
@@ -193,7 +194,7 @@ pub(crate) struct PaceOptions {
     pub(crate) max_time: Option<Duration>,
 
     /// Order the questions by this number, to repeat a run's order
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed())]
     pub(crate) seed: Option<u64>,
 }
 

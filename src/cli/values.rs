@@ -42,7 +42,7 @@ impl FromStr for Server {
         let server = match address {
             Some(address) => SocketAddr::new(address, DNS_PORT),
             None => text.parse().map_err(
-                |_| "an address with or without a port: 192.0.2.53, 192.0.2.53:5353, 2001:db8::53, [2001:db8::53]:5353",
+                |_| "an address with or without a port, such as 192.0.2.53, 192.0.2.53:5353, 2001:db8::53, [2001:db8::53]:5353",
             )?,
         };
         if server.port() == 0 {
@@ -63,13 +63,21 @@ impl FromStr for Route {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Route, String> {
-        let (zone, server) = text.split_once('=').ok_or("write ZONE=ADDR:PORT")?;
-        let zone: Name = zone.parse().map_err(|error| format!("the zone: {error}"))?;
+        let (zone, server) = text
+            .split_once('=')
+            .ok_or("write ZONE=ADDR:PORT, such as bl.example.org=192.0.2.53:53")?;
+        let zone = zone_name(zone)?;
         Ok(Route {
             zone: zone.to_lowercase(),
             server: server.parse()?,
         })
     }
+}
+
+/// The name of a zone.
+pub(crate) fn zone_name(text: &str) -> Result<Name, String> {
+    text.parse()
+        .map_err(|error| format!("no name of a zone, such as bl.example.org: {error}"))
 }
 
 /// `LIST=FILE`, or `LIST=TYPE:FILE`.
@@ -121,7 +129,7 @@ impl FromStr for Shard {
         let parts = parts.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         match parts {
             Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
-            _ => Err("I/N with I from 1 to N: 1/4, 2/4, 3/4, 4/4"),
+            _ => Err("I/N with I from 1 to N, such as 1/4 to 4/4"),
         }
     }
 }
@@ -199,6 +207,13 @@ impl FromStr for Webhook {
             .ok_or(wrong)?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or(wrong)?;
         let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        // A number beyond 65535 is none to the parser, and would be left out.
+        let behind_host = uri.authority().and_then(|all| all.as_str().rsplit_once(host));
+        if behind_host
+            .is_none_or(|(_, rest)| !rest.is_empty() && rest.strip_prefix(':').is_none_or(|_| port.is_empty()))
+        {
+            return Err(wrong);
+        }
         Ok(Webhook {
             place: format!("{scheme}://{host}{port}"),
             url: text.to_owned(),
@@ -284,8 +299,24 @@ impl FromStr for Percent {
     fn from_str(text: &str) -> Result<Percent, &'static str> {
         let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
         let number = number.filter(|number| (0.0..=100.0).contains(number));
-        number.map(Percent).ok_or("a number from 0 to 100")
+        number
+            .map(Percent)
+            .ok_or("a percentage from 0 to 100, such as 90 or 99.5")
     }
+}
+
+/// One address.
+pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
+    let wanted = "wanted is an address such as 192.0.2.7 or 2001:db8::7";
+    let why = match (text.parse::<IpAddr>(), text.parse::<Target>()) {
+        (Ok(address), _) => return Ok(address),
+        (Err(_), Ok(_)) => "a name".into(),
+        (Err(_), Err(error)) => match &error.mend {
+            Some(mend) if mend.parse::<IpAddr>().is_ok() => return Err(error.to_string()),
+            _ => error.why.to_string(),
+        },
+    };
+    Err(format!("{why}; {wanted}"))
 }
 
 /// A domain, normalised.
@@ -296,9 +327,11 @@ impl FromStr for DomainName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<DomainName, String> {
-        match text.parse::<Target>().map_err(|error| error.to_string())? {
-            Target::Domain(domain) => Ok(DomainName(domain)),
-            _ => Err("an address; this command takes domains".into()),
+        match text.parse::<Target>() {
+            Ok(Target::Domain(domain)) => Ok(DomainName(domain)),
+            Ok(_) => Err("an address; this command takes domains, such as example.org".into()),
+            Err(error) if error.mend.is_some() => Err(error.to_string()),
+            Err(error) => Err(format!("{error}; wanted is a domain such as example.org")),
         }
     }
 }
@@ -313,14 +346,14 @@ impl FromStr for StageList {
     fn from_str(text: &str) -> Result<StageList, String> {
         let mut words = text.split(',').map(str::trim);
         if text.contains(',') && words.clone().any(|word| word == "none") {
-            return Err("none stands alone".into());
+            return Err("none stands alone, such as in --stages none".into());
         }
         if words.any(str::is_empty) {
-            return Err("a stage, or several with commas between them".into());
+            return Err("a stage, or several with commas between them, such as rdns,mx".into());
         }
         text.parse()
             .map(StageList)
-            .map_err(|error: UnknownStage| error.to_string())
+            .map_err(|error: UnknownStage| format!("{error}, such as rdns,mx"))
     }
 }
 
@@ -367,7 +400,7 @@ impl FromStr for Output {
 
     fn from_str(text: &str) -> Result<Output, String> {
         if text == "-" {
-            return Err("standard output is chosen with --format".into());
+            return Err("standard output is chosen with --format, such as --format csv".into());
         }
         let lower = text.to_ascii_lowercase();
         let suffix = SUFFIXES.iter().find(|(suffix, _)| lower.ends_with(suffix));
@@ -378,7 +411,7 @@ impl FromStr for Output {
             None => {
                 let known: Vec<&str> = SUFFIXES.iter().map(|(suffix, _)| *suffix).collect();
                 return Err(format!(
-                    "the suffix says the format: {}; a folder ends in /",
+                    "the suffix says the format, such as in report.html: {}; a folder ends in /",
                     known.join(", ")
                 ));
             }
@@ -393,7 +426,7 @@ pub(crate) fn run_number(text: &str) -> Result<RunId, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number
         .map(RunId)
-        .ok_or_else(|| "a run's number; `reputon runs` shows them".to_owned())
+        .ok_or_else(|| "a run's number, such as 12; `reputon runs` shows them".to_owned())
 }
 
 /// A length of time: `90s`, `10m`, `2h`, `1d`, `1h30m`.
@@ -427,16 +460,16 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let good = duration.filter(|duration| (Duration::from_millis(1)..=TIMEOUT_MAX).contains(duration));
-    good.ok_or_else(|| "seconds, from 0.001 to 60".into())
+    good.ok_or_else(|| "seconds from 0.001 to 60, such as 3 or 0.5".into())
 }
 
 /// An address with a port, on loopback.
 pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text
         .parse()
-        .map_err(|_| "an address and a port: 127.0.0.1:5353, [::1]:5353")?;
+        .map_err(|_| "an address and a port, such as 127.0.0.1:5353 or [::1]:5353")?;
     if !address.ip().is_loopback() {
-        return Err("loopback only: 127.0.0.1 or [::1]".into());
+        return Err("loopback only, such as 127.0.0.1:5353 or [::1]:5353".into());
     }
     Ok(address)
 }
@@ -490,6 +523,8 @@ mod tests {
             "ftp://example.org/",
             "https:///x",
             "file:///etc/passwd",
+            "http://example.org:99999/",
+            "http://example.org:/",
         ] {
             assert!(text.parse::<Webhook>().is_err(), "{text}");
         }
@@ -575,6 +610,32 @@ mod tests {
         assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
         for text in ["", "0", "-1", "nan", "inf", "1e9", "61"] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_addresses_and_say_what_was_meant() {
+        assert_eq!(address("192.0.2.7"), Ok(IpAddr::from([192, 0, 2, 7])));
+        for (text, error) in [
+            ("", "empty; wanted is an address such as 192.0.2.7 or 2001:db8::7"),
+            (
+                "mail.example.org",
+                "a name; wanted is an address such as 192.0.2.7 or 2001:db8::7",
+            ),
+            (
+                "192.0.2.0/24",
+                "more than one target; wanted is an address such as 192.0.2.7 or 2001:db8::7",
+            ),
+            (
+                "fe80::1%eth0",
+                "an address with an interface has no reputation; did you mean fe80::1?",
+            ),
+            (
+                "192.0.2.7:25",
+                "not an IPv6 address, and a name has no colon; did you mean 192.0.2.7?",
+            ),
+        ] {
+            assert_eq!(address(text), Err(error.into()), "{text:?}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -52,27 +53,27 @@ impl FromStr for MailHost {
     type Err = String;
 
     fn from_str(text: &str) -> Result<MailHost, String> {
-        if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        let wrong = "HOST or HOST:PORT, such as mx.example.org, mx.example.org:25, 192.0.2.25:25, [2001:db8::25]:25";
+        let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Ok(address) = bracketed.unwrap_or(text).parse::<IpAddr>() {
             return Ok(MailHost {
                 host: Host::Address(address),
                 port: PORT,
             });
         }
-        if let Ok(address) = text.parse::<SocketAddr>() {
+        if let Ok(address) = text.parse::<SocketAddr>()
+            && address.port() != 0
+        {
             return Ok(MailHost {
                 host: Host::Address(address.ip()),
                 port: address.port(),
             });
         }
-        let (name, port) = match text.rsplit_once(':') {
-            Some((name, port)) => (
-                name,
-                port.parse()
-                    .map_err(|_| "HOST or HOST:PORT, such as mx.example.org:25")?,
-            ),
+        let (name, port) = match text.split_once(':') {
+            Some((name, port)) => (name, port.parse::<NonZero<u16>>().map_err(|_| wrong)?.get()),
             None => (text, PORT),
         };
-        let name: Name = name.parse().map_err(|error| format!("the host: {error}"))?;
+        let name: Name = name.parse().map_err(|error| format!("{wrong}: {error}"))?;
         Ok(MailHost {
             host: Host::Name(name),
             port,
@@ -252,7 +253,16 @@ mod tests {
             let host: MailHost = text.parse().expect(text);
             assert_eq!(host.to_string(), shown);
         }
-        for text in ["", "mx.example.org:smtp", "a..b", "mx.example.org:70000"] {
+        for text in [
+            "",
+            "mx.example.org:smtp",
+            "a..b",
+            "mx.example.org:70000",
+            "mx.example.org:0",
+            "192.0.2.1:0",
+            "192.0.2.1:25:3",
+            "[::1",
+        ] {
             assert!(text.parse::<MailHost>().is_err(), "{text}");
         }
         assert!(HOSTS.iter().all(|host| host.parse::<MailHost>().is_ok()));
