@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reputon::clock::Span;
 use reputon::dnsxl::Catalogue;
-use reputon::scan::{Progress, Snapshot};
+use reputon::scan::{Progress, Slowest, Snapshot};
 
 /// Lists in trouble that are named; of more, only the number is told.
 const TROUBLES_SHOWN: usize = 3;
@@ -102,9 +102,13 @@ fn troubles(snapshot: &Snapshot, catalogue: &Catalogue) -> String {
     }
 }
 
-/// How long it will still take, by the slowest list, or what has to be waited for before that can be said.
+/// How long it will still take, by the slowest list or the stages, or what has to be waited for before that can be said.
 fn time_left(snapshot: &Snapshot, catalogue: &Catalogue) -> String {
-    let id = snapshot.slowest.map_or("", |list| catalogue.list(list).id.as_str());
+    let id = match snapshot.slowest {
+        Some(Slowest::List(list)) => catalogue.list(list).id.as_str(),
+        Some(Slowest::Stages) => "names and policies",
+        None => "",
+    };
     if snapshot.elapsed < PACE_SPAN {
         return "time left unknown".to_owned();
     }
@@ -142,7 +146,7 @@ mod tests {
             targets_listed: 1,
             passed: 0.5,
             left: Some(Span::from_secs(90)),
-            slowest: Some(ListIndex(1)),
+            slowest: Some(Slowest::List(ListIndex(1))),
             pairs_unknown: 7,
             asked: 1_000,
             in_flight: 12,
@@ -176,6 +180,11 @@ mod tests {
             time_left(&none, &catalogue),
             format!("time left unknown: waiting for {slow}")
         );
+        let stages = Snapshot {
+            slowest: Some(Slowest::Stages),
+            ..snapshot()
+        };
+        assert_eq!(time_left(&stages, &catalogue), "about 2 min left (names and policies)");
         let early = Snapshot {
             elapsed: Span::from_millis(200),
             ..snapshot()

@@ -135,6 +135,15 @@ impl Explainer {
         Ok(())
     }
 
+    /// How far it has come, as a share of all targets, and what that weighs beside a list: a stage asks about as much. None
+    /// without stages.
+    pub(super) fn share(&self, window: &Window<'_>, targets: f64) -> Option<(f64, f64)> {
+        let stages = Stage::ALL.into_iter().filter(|stage| self.which.has(*stage)).count();
+        let under_way = self.tasks.len() as f64 / targets;
+        let share = (window.share_before(self.cursor) - under_way).max(0.0);
+        (stages > 0).then_some((share, stages as f64))
+    }
+
     /// Questions asked so far.
     pub(super) fn asked(&self) -> u64 {
         self.lookups.asked()

@@ -43,8 +43,8 @@ pub use inquiry::{Inquired, Inquiry};
 pub use network::{Network, RealNetwork};
 pub use resolvers::{Server, ServerKind};
 pub use run::{
-    ListReport, Memory, Order, Progress, Receiver, RunReport, Scan, ScanError, ScanOptions, Snapshot, Stop, StopReason,
-    Trouble,
+    ListReport, Memory, Order, Progress, Receiver, RunReport, Scan, ScanError, ScanOptions, Slowest, Snapshot, Stop,
+    StopReason, Trouble,
 };
 pub use tasks::Work;
 pub use worker::GRACE;

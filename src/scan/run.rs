@@ -188,6 +188,15 @@ pub struct Trouble {
     pub why: String,
 }
 
+/// Who will be done last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slowest {
+    /// A list.
+    List(ListIndex),
+    /// The stages, which look at the targets' own records.
+    Stages,
+}
+
 /// How far a run has come.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
@@ -199,13 +208,14 @@ pub struct Snapshot {
     pub targets_done: u64,
     /// Of these: with a listing.
     pub targets_listed: u64,
-    /// Share of the pairs that lists have passed, from 0 to 1. Lists that are given up have passed all of theirs.
+    /// Share of the work that is done, from 0 to 1: of the pairs, and of the targets for each stage. Lists that are given up
+    /// have passed all of theirs.
     pub passed: f64,
-    /// How long the slowest list will take for the rest, at its pace so far. None where it cannot be said, because a list
-    /// is being examined or has not begun.
+    /// How long the slowest list, or the stages, will take for the rest, at their pace so far. None where it cannot be said,
+    /// because a list is being examined or something has not begun.
     pub left: Option<Span>,
-    /// The slowest list, or the one because of which it cannot be said.
-    pub slowest: Option<ListIndex>,
+    /// The slowest, or what it cannot be said because of.
+    pub slowest: Option<Slowest>,
     /// Pairs that ended unknown.
     pub pairs_unknown: u64,
     /// Queries asked.

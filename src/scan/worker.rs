@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::clock::{Instant, Span};
 use crate::datagram::Batch;
-use crate::dnsxl::{Cause, Fault, Heard, ListIndex, Listing, Observation, OperatorIndex, reason};
+use crate::dnsxl::{Cause, Fault, Heard, Listing, Observation, OperatorIndex, reason};
 use crate::dossier::{self, Journal};
 use crate::engine::Engine;
 use crate::exchange::{Ask, End, Outcome, Unsent};
@@ -26,7 +26,7 @@ use super::network::Network;
 use super::pump;
 use super::related::Related;
 use super::resolvers::Check;
-use super::run::{Progress, Receiver, ScanOptions, Snapshot, Stop, StopReason, Trouble};
+use super::run::{Progress, Receiver, ScanOptions, Slowest, Snapshot, Stop, StopReason, Trouble};
 use super::ticket::{LaneIndex, Purpose};
 use super::undo::Undo;
 use super::window::{OpenTile, Window};
@@ -422,15 +422,14 @@ impl<'a, N: Network> Worker<'a, N> {
         due
     }
 
-    /// How far the lanes have come, as a share, and how long the slowest will take: each at its own pace so far, which is
-    /// its operator's, its servers' or ours. One that waits for others has come as far as they let it; one that has not
+    /// How far lanes and stages have come, as a share, and how long the slowest will take: each at its own pace so far, which
+    /// is its operator's, its servers' or ours. One that waits for others has come as far as they let it; one that has not
     /// begun will take nobody knows how long.
-    fn passed(&self, now: Instant) -> (f64, Option<Span>, Option<ListIndex>) {
+    fn passed(&self, now: Instant) -> (f64, Option<Span>, Option<Slowest>) {
         let elapsed = now.since(self.started).as_secs_f64();
         let targets = self.plan.targets.len().max(1) as f64;
-        let (mut sum, mut slowest) = (0.0, None);
-        let lanes = self.lanes.iter().filter(|lane| !lane.related);
-        for lane in lanes.clone() {
+        let (mut sum, mut weights, mut slowest) = (0.0, 0.0, None);
+        let lanes = self.lanes.iter().filter(|lane| !lane.related).map(|lane| {
             // What stands before the cursor was handed to the engine, which may hold it back for a long time.
             let held = (f64::from(lane.in_flight) + lane.again.len() as f64) / targets;
             let asked = (self.window.share_before(lane.cursor) - held).max(0.0);
@@ -439,20 +438,25 @@ impl<'a, N: Network> Worker<'a, N> {
                 Standing::Good => (asked, true),
                 _ => (asked, false),
             };
-            sum += share;
+            (Slowest::List(lane.list), (share, 1.0), good)
+        });
+        let stages = self.explainer.share(&self.window, targets);
+        for (who, (share, weight), good) in lanes.chain(stages.map(|share| (Slowest::Stages, share, true))) {
+            sum += share * weight;
+            weights += weight;
             let seconds = match good && share > 0.0 {
                 true => elapsed * (1.0 - share) / share,
                 false => f64::INFINITY,
             };
             if slowest.is_none_or(|(most, _)| seconds > most) {
-                slowest = Some((seconds, lane.list));
+                slowest = Some((seconds, who));
             }
         }
         let left = slowest.filter(|(seconds, _)| seconds.is_finite());
         (
-            sum / lanes.count().max(1) as f64,
+            if weights > 0.0 { sum / weights } else { 0.0 },
             left.map(|(seconds, _)| Span::from_millis((seconds * 1e3) as u64)),
-            slowest.map(|(_, list)| list),
+            slowest.map(|(_, who)| who),
         )
     }
 
