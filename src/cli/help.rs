@@ -243,7 +243,8 @@ Examples:
 
 /// Behind the help of `diff`.
 pub(crate) const DIFF: &str = "\
-What cannot be learnt any more became unknown; it never counts as cleared.
+What cannot be learnt any more became unknown; it never counts as cleared. What the earlier run did not know
+is compared with what the last run before it knew, unless two runs are named.
 
 Exit status: 1 if a target is newly listed on a block list of tier --fail-on or harder, 2 for errors, else 0.
 

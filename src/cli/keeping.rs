@@ -418,11 +418,33 @@ fn add_earlier(open: &Open, record: &mut RunRecord, lists: &mut [ListRecord]) ->
 }
 
 /// What changed since the last run of the same targets that ended in order; for who is to be told of it, since the last
-/// whose own news got through.
+/// whose own news got through. What that run did not know is compared with what was known before.
 fn difference(store: &Store, run: &StoredRun, tells: bool) -> Result<Option<Difference>, StoreError> {
-    let before = last_before(store, run, |found| !tells || !found.untold)?;
-    before.map(|before| compare(store, &before, run)).transpose()
+    let serves = |found: &StoredRun| !tells || !found.untold;
+    let Some(before) = last_before(store, run, serves)? else {
+        return Ok(None);
+    };
+    let past = past(store, &before, serves)?;
+    compare(store, &before, run, &past).map(Some)
 }
+
+/// Runs over the same targets that ended in order before another, newest first: they tell what that one did not know.
+pub(crate) fn past(
+    store: &Store,
+    run: &StoredRun,
+    serves: impl Fn(&StoredRun) -> bool,
+) -> Result<Vec<StoredRun>, StoreError> {
+    let mut found: Vec<StoredRun> = Vec::new();
+    while found.len() < PAST_MAX
+        && let Some(before) = last_before(store, found.last().unwrap_or(run), &serves)?
+    {
+        found.push(before);
+    }
+    Ok(found)
+}
+
+/// How many runs back is looked for what the last one did not know: a month of nights.
+const PAST_MAX: usize = 31;
 
 /// The last run before another over the same targets that ended in order.
 pub(crate) fn before(store: &Store, run: &StoredRun) -> Result<Option<StoredRun>, StoreError> {

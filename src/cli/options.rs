@@ -265,7 +265,7 @@ pub(crate) struct KeepOptions {
     #[arg(long)]
     pub(crate) resume: bool,
 
-    /// Report what changed since the last run of the same targets
+    /// Report what changed since the last run of the same targets; where that knew nothing, since one that did
     #[arg(long, value_name = "last", value_parser = ["last"])]
     pub(crate) diff: Option<String>,
 }

@@ -331,7 +331,7 @@ fn what_changed_is_told_and_unknown_is_never_cleared() {
     ];
     let first = keep(&mut store, &catalogue(&["one", "two", "gone"]), &before);
     let second = keep(&mut store, &catalogue(&["one", "two", "new"]), &after);
-    let difference = compare(&store, &first, &second).expect("sound");
+    let difference = compare(&store, &first, &second, &[]).expect("sound");
     let pairs = |changes: &[crate::dossier::Change]| -> Vec<String> {
         let pair = |change: &crate::dossier::Change| format!("{} {} {}", change.target, change.list, change.after);
         changes.iter().map(pair).collect()
@@ -357,7 +357,69 @@ fn what_changed_is_told_and_unknown_is_never_cleared() {
         .collect();
     assert_eq!(fates, [("new", ListFate::Added), ("gone", ListFate::Removed)]);
     assert!(difference.is_worse(Tier::B) && !difference.is_worse(Tier::A));
-    assert!(compare(&store, &first, &first).expect("sound").is_empty());
+    assert!(compare(&store, &first, &first, &[]).expect("sound").is_empty());
+}
+
+/// After a night in which nothing could be learnt, what changed is told since the night before it: neither is everything new,
+/// nor is what went in that night forgotten.
+#[test]
+fn a_night_of_nothing_makes_nothing_new_and_hides_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(&folder.path().join("runs.db")).expect("made");
+    let not = || Observation::NotListed;
+    let unknown = || Observation::Unknown(Cause::ResolverBroken);
+    let both = catalogue(&["one", "two"]);
+    let known = [
+        dossier(1, &[listed(2), listed(2)]),
+        dossier(2, &[listed(2), not()]),
+        dossier(3, &[not(), unknown()]),
+    ];
+    let nights = [
+        known.to_vec(),
+        (1..=3).map(|last| dossier(last, &[unknown(), unknown()])).collect(),
+        // Stopped before it had looked at anything, and with one list only.
+        Vec::new(),
+    ];
+    let mut runs: Vec<StoredRun> = nights.iter().map(|night| keep(&mut store, &both, night)).collect();
+    runs.push(keep(
+        &mut store,
+        &catalogue(&["two"]),
+        &[
+            dossier(1, &[unknown()]),
+            dossier(2, &[unknown()]),
+            dossier(3, &[unknown()]),
+        ],
+    ));
+    let now = [
+        dossier(1, &[listed(2), not()]),
+        dossier(2, &[listed(4), listed(2)]),
+        dossier(3, &[listed(2), listed(2)]),
+    ];
+    let last = keep(&mut store, &both, &now);
+    let told = |changes: &[crate::dossier::Change]| -> Vec<String> {
+        let pair = |change: &crate::dossier::Change| format!("{} {} {}", change.target, change.list, change.before);
+        changes.iter().map(pair).collect()
+    };
+    runs.reverse();
+    for since in 0..runs.len() - 1 {
+        let difference = compare(&store, &runs[since], &last, &runs[since + 1..]).expect("sound");
+        assert_eq!(
+            told(&difference.newly_listed),
+            [
+                "192.0.2.2 two not_listed",
+                "192.0.2.3 one not_listed",
+                "192.0.2.3 two resolver_broken"
+            ],
+            "since {since}"
+        );
+        assert_eq!(told(&difference.cleared), ["192.0.2.1 two listed"], "since {since}");
+        assert_eq!(
+            told(&difference.code_changed),
+            ["192.0.2.2 one listed"],
+            "since {since}"
+        );
+        assert_eq!(difference.counts.became_unknown, 0, "since {since}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use reputon::store::{Store, StoredRun, compare, targets_of};
 use serde_json::Value;
 
 use crate::cli::args::DiffArgs;
-use crate::cli::keeping::{before, needed, run_named};
+use crate::cli::keeping::{before, needed, past, run_named};
 use crate::cli::options::TextChoice;
 use crate::cli::stdout::stdout;
 
@@ -19,7 +19,7 @@ const WORSE: u8 = 1;
 /// Compares two runs.
 pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<u8> {
     let store = Store::open_to_read(&needed(&args.db)?)?;
-    let (earlier, later) = chosen(&store, args)?;
+    let (earlier, later, past) = chosen(&store, args)?;
     if targets_of(&earlier.plan) != targets_of(&later.plan) {
         bail!(
             "runs {} and {} are of other targets and cannot be compared; `reputon runs` shows them",
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<u8> {
             later.id
         );
     }
-    let difference = compare(&store, &earlier, &later)?;
+    let difference = compare(&store, &earlier, &later, &past)?;
     let default = match io::stdout().is_terminal() {
         true => TextChoice::Table,
         false => TextChoice::Json,
@@ -48,24 +48,21 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<u8> {
     })
 }
 
-/// The runs that were named: two; one and the one before it; or the last one and the one before it.
-fn chosen(store: &Store, args: &DiffArgs) -> anyhow::Result<(StoredRun, StoredRun)> {
-    let previous = |run: &StoredRun| {
-        let none = || format!("there is no run before run {} over the same targets", run.id);
-        before(store, run)?.with_context(none)
-    };
-    match args.runs[..] {
-        [first, second] => Ok((run_named(store, first)?, run_named(store, second)?)),
-        [only] => {
-            let later = run_named(store, only)?;
-            Ok((previous(&later)?, later))
-        }
+/// The runs that were named: two; one and the one before it; or the last one and the one before it. What the one before did
+/// not know is looked for in those before that; of two that were named, those two alone count.
+fn chosen(store: &Store, args: &DiffArgs) -> anyhow::Result<(StoredRun, StoredRun, Vec<StoredRun>)> {
+    let later = match args.runs[..] {
+        [first, second] => return Ok((run_named(store, first)?, run_named(store, second)?, Vec::new())),
+        [only] => run_named(store, only)?,
         _ => {
             let ended = store.runs()?.into_iter().rev().find(|run| run.ended.is_some());
-            let later = ended.context("there is no run that has ended")?;
-            Ok((previous(&later)?, later))
+            ended.context("there is no run that has ended")?
         }
-    }
+    };
+    let none = || format!("there is no run before run {} over the same targets", later.id);
+    let earlier = before(store, &later)?.with_context(none)?;
+    let past = past(store, &earlier, |_| true)?;
+    Ok((earlier, later, past))
 }
 
 fn table(out: &mut impl Write, difference: &Difference, later: &StoredRun) -> io::Result<()> {
