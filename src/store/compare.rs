@@ -108,17 +108,23 @@ fn is_known(observation: &Observation) -> bool {
     matches!(observation, Observation::Listed(_) | Observation::NotListed)
 }
 
+/// A run before the earlier one; once it has been needed, ready to be read, with its places of the later run's lists.
+struct PastRun<'a> {
+    run: &'a StoredRun,
+    opened: Option<(Opened, Vec<Option<usize>>)>,
+}
+
 /// The runs before the earlier one, opened when they are first needed.
 struct Past<'a> {
     new: &'a Catalogue,
-    runs: Vec<(&'a StoredRun, Option<(Opened, Vec<Option<usize>>)>)>,
+    runs: Vec<PastRun<'a>>,
 }
 
 impl<'a> Past<'a> {
     fn new(runs: &'a [StoredRun], new: &'a Catalogue) -> Past<'a> {
         Past {
             new,
-            runs: runs.iter().map(|run| (run, None)).collect(),
+            runs: runs.iter().map(|run| PastRun { run, opened: None }).collect(),
         }
     }
 
@@ -145,7 +151,7 @@ impl<'a> Past<'a> {
                 wanted.insert(&dossier.target, columns);
             }
         }
-        for (run, opened) in &mut self.runs {
+        for PastRun { run, opened } in &mut self.runs {
             if wanted.is_empty() {
                 break;
             }
