@@ -315,6 +315,7 @@ mod tests {
         };
         let tallied = Tallied {
             targets: 1,
+            unreached: 0,
             hit: [1, 0, 0, 0],
             planned: 1,
             answered: 1,

@@ -24,6 +24,12 @@ pub(crate) fn unproved(report: &RunReport) -> u64 {
     report.lists.iter().map(|list| list.unproved).sum()
 }
 
+/// The pairs of each list that were to be learnt, of targets that were not reached too.
+pub(crate) fn planned(report: &RunReport) -> impl Iterator<Item = (ListIndex, u64)> + '_ {
+    let lists = report.lists.iter();
+    lists.map(|list| (list.list, list.listed + list.not_listed + list.unknown))
+}
+
 /// The record of a list of the run.
 pub(crate) fn list_record(catalogue: &Catalogue, report: &ListReport) -> ListRecord {
     let health = match (report.healthy_at_start, &report.fault) {

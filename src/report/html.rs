@@ -68,6 +68,8 @@ struct Head {
     percent: String,
     answered: u64,
     planned: u64,
+    /// What was not reached, in a sentence; empty if all was.
+    left: String,
     verdicts: Vec<(&'static str, u64, &'static str)>,
     tiers: Vec<(&'static str, &'static str, u64, &'static str)>,
     list_counts: Vec<(&'static str, usize)>,
@@ -221,6 +223,7 @@ impl<W: Write, S: Read + Write + Seek> HtmlSink<W, S> {
     }
 
     fn head(&mut self, end: &RunEnd<'_>) -> Head {
+        self.summary.end(end.run);
         let (run, summary) = (end.run, &self.summary);
         let drawn = self.maps.draw();
         let percent = if summary.planned == 0 {
@@ -259,6 +262,7 @@ impl<W: Write, S: Read + Write + Seek> HtmlSink<W, S> {
             percent: format!("{percent:.1}"),
             answered: summary.answered,
             planned: summary.planned,
+            left: summary.left().unwrap_or_default(),
             verdicts: Verdict::ALL
                 .iter()
                 .map(|verdict| (word(*verdict), summary.with(*verdict), dot(*verdict)))
@@ -312,6 +316,10 @@ impl<W: Write, S: Read + Write + Seek> HtmlSink<W, S> {
             (_, 2..) => format!("{listed} of {targets} targets are listed"),
             _ if self.summary.planned == 0 => "There was nothing to ask about".into(),
             _ if unknown == targets => format!("Too little is known: {percent:.0} % was answered"),
+            _ if self.summary.unreached > 0 => {
+                let all = targets + self.summary.unreached;
+                format!("No listing is known, but only {targets} of {all} targets were reached")
+            }
             (1, _) => "The target is not listed".into(),
             _ if unknown > 0 => format!("No listing is known, but {unknown} of {targets} targets are unknown"),
             _ => format!("None of {targets} targets is listed"),

@@ -34,6 +34,7 @@ impl<W: Write> MarkdownSink<W> {
 
     fn coverage(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
         let run = end.run;
+        self.summary.end(run);
         let (planned, answered) = (self.summary.planned, self.summary.answered);
         let percent = if planned == 0 {
             0.0
@@ -57,6 +58,9 @@ impl<W: Write> MarkdownSink<W> {
                 verdict.as_str().replace('_', " "),
                 self.summary.with(verdict)
             )?;
+        }
+        if let Some(left) = self.summary.left() {
+            writeln!(self.out, "- {left}")?;
         }
         for list in end.lists.iter().filter(|list| list.health == Health::Unhealthy) {
             let cause = text(list.cause.as_deref().unwrap_or("unhealthy")).into_owned();

@@ -17,8 +17,12 @@ pub fn nagios_line(run: &Tallied, min_coverage: f64) -> String {
     } else {
         String::new()
     };
+    let missed = match run.unreached {
+        0 => String::new(),
+        unreached => format!(", {} not reached", several(unreached, "target")),
+    };
     format!(
-        "REPUTON {status} - {listed} of {} targets listed (A {a}, B {b}, C {}), coverage {percent:.1} %{hard} \
+        "REPUTON {status} - {listed} of {} targets listed (A {a}, B {b}, C {}){missed}, coverage {percent:.1} %{hard} \
          | listed={listed};0;;0;{} tier_a={a};;0;0 tier_b={b};;0;0 tier_c={};0;;0 coverage={percent:.1}%;{wanted:.1}:;50:;0;100",
         run.targets,
         c + other,
@@ -36,6 +40,7 @@ mod tests {
     fn the_line_opens_with_the_status_and_has_one_bar() {
         let mut run = Tallied {
             targets: 256,
+            unreached: 0,
             hit: [1, 0, 2, 0],
             planned: 1000,
             answered: 990,
@@ -45,6 +50,7 @@ mod tests {
         insta::assert_snapshot!(nagios_line(&run, 0.9), @r"REPUTON CRITICAL - 3 of 256 targets listed (A 1, B 0, C 2), coverage 99.0 % | listed=3;0;;0;256 tier_a=1;;0;0 tier_b=0;;0;0 tier_c=2;0;;0 coverage=99.0%;90.0:;50:;0;100");
         run.hit = [0; 4];
         run.hard[0].1 = 0.2;
-        insta::assert_snapshot!(nagios_line(&run, 0.9), @r"REPUTON WARNING - 0 of 256 targets listed (A 0, B 0, C 0), coverage 99.0 %, 1 tier-A list not usable | listed=0;0;;0;256 tier_a=0;;0;0 tier_b=0;;0;0 tier_c=0;0;;0 coverage=99.0%;90.0:;50:;0;100");
+        run.unreached = 4;
+        insta::assert_snapshot!(nagios_line(&run, 0.9), @r"REPUTON WARNING - 0 of 256 targets listed (A 0, B 0, C 0), 4 targets not reached, coverage 99.0 %, 1 tier-A list not usable | listed=0;0;;0;256 tier_a=0;;0;0 tier_b=0;;0;0 tier_c=0;0;;0 coverage=99.0%;90.0:;50:;0;100");
     }
 }

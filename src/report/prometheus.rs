@@ -115,6 +115,12 @@ impl<W: Write> Sink for PrometheusSink<W> {
         let verdicts =
             Verdict::ALL.map(|verdict| (vec![("verdict", verdict.as_str())], self.summary.with(verdict) as f64));
         self.gauge("targets", "Targets by verdict.", verdicts)?;
+        self.summary.end(run);
+        self.gauge(
+            "targets_unreached",
+            "Targets that the run did not reach: nothing is known of them.",
+            one(self.summary.unreached as f64),
+        )?;
         let listed = std::mem::take(&mut self.listed);
         let ratings = listed
             .iter()

@@ -12,6 +12,7 @@ use crate::verdict::Verdict;
 
 use super::escape::visible;
 use super::found::{AllFound, Noted};
+use super::record::RunRecord;
 use super::sink::Judged;
 
 /// Listed targets that are shown: a screenful.
@@ -31,6 +32,8 @@ pub(super) const ENTRIES_MAX: usize = 12;
 pub(super) struct Summary {
     /// Targets.
     pub(super) targets: u64,
+    /// Targets of the run that were not reached: nothing is known of them.
+    pub(super) unreached: u64,
     /// By verdict, in the order of [`Verdict::ALL`].
     pub(super) verdicts: [u64; 4],
     /// By kind, in the order of [`Kind::ALL`].
@@ -163,6 +166,20 @@ impl Summary {
             self.count(judged, observed.list, &observed.observation);
         }
         self.found.add(&dossier.target.to_string(), &dossier.findings);
+    }
+
+    /// Takes the run itself in, when all dossiers are: what was not reached was planned, and is not known.
+    pub(super) fn end(&mut self, run: &RunRecord) {
+        self.unreached = run.targets.saturating_sub(self.targets);
+        if self.unreached > 0 {
+            self.planned = self.planned.max(run.planned);
+        }
+    }
+
+    /// The targets that were not reached, in a sentence; none if all were.
+    pub(super) fn left(&self) -> Option<String> {
+        let left = several(self.unreached, "target");
+        (self.unreached > 0).then(|| format!("Not reached: {left}. Nothing is known of them."))
     }
 
     /// What to show of the findings, and how many kinds are left out: each by itself where they are few of a kind, else one

@@ -75,6 +75,7 @@ impl<W: Write> TableSink<W> {
 
     fn coverage(&mut self, end: &RunEnd<'_>) -> io::Result<()> {
         let run = end.run;
+        self.summary.end(run);
         let Summary {
             targets,
             planned,
@@ -103,6 +104,9 @@ impl<W: Write> TableSink<W> {
         }
         let verdicts = Verdict::ALL.map(|verdict| format!("{} {}", self.summary.with(verdict), word(verdict)));
         writeln!(self.out, "Targets: {}.", verdicts.join(", "))?;
+        if let Some(left) = self.summary.left() {
+            writeln!(self.out, "{left}")?;
+        }
         writeln!(
             self.out,
             "Run: {} to {}, {} asked, {} sent again.",

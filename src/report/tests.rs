@@ -149,6 +149,9 @@ fn prometheus_has_help_type_and_escaped_labels() {
     reputon_targets{verdict="listed"} 1
     reputon_targets{verdict="unknown"} 1
     reputon_targets{verdict="special_use"} 1
+    # HELP reputon_targets_unreached Targets that the run did not reach: nothing is known of them.
+    # TYPE reputon_targets_unreached gauge
+    reputon_targets_unreached 0
     # HELP reputon_target_rating Rating of listed targets, 0 to 1 (RFC 7071).
     # TYPE reputon_target_rating gauge
     reputon_target_rating{target="192.0.2.7",tier="A"} 0.56

@@ -2,7 +2,7 @@
 //!
 //! Runs belong together if everything about their plans is the same but the word `shard`. Share I of N has every N-th tile
 //! from the I-th on, so that each finds its number in the whole, and the merged run is in input order. What a run here has
-//! already is not taken again.
+//! already is not taken again. As long as shares are missing the merged run says in its plan which it has, and is not whole.
 
 use std::path::Path;
 
@@ -12,10 +12,13 @@ use super::blob::{Blob, Encoder};
 use super::database::Store;
 use super::error::StoreError;
 use super::lock::RunLock;
-use super::runs::{NewRun, RunId, StoredRun};
+use super::runs::{NewRun, RunId, StoredRun, targets_of};
 
 /// The word of the plan that tells shards of a run apart.
 pub(super) const SHARD: &str = "shard";
+
+/// The word of a merged run's plan that says which shares it has, `1,3/4`, until it has all.
+pub(super) const SHARDS: &str = "shards";
 
 /// Tiles copied in one transaction.
 const BATCH_TILES: usize = 64;
@@ -33,6 +36,8 @@ pub struct Imported {
     pub tiles: u64,
     /// Tiles that were here already.
     pub known: u64,
+    /// Shares of the run that are not here yet, as `3 of 4`.
+    pub missing: Vec<String>,
 }
 
 impl Store {
@@ -51,21 +56,30 @@ impl Store {
 
     fn import_run(&mut self, other: &Store, run: &StoredRun) -> Result<Imported, StoreError> {
         let mut plan = run.plan.clone();
-        let (first, of) = match plan.remove(SHARD) {
-            Some(shard) => share(&shard).ok_or_else(|| StoreError::damaged(other.path(), format!("shard {shard}")))?,
+        let shard = plan.remove(SHARD);
+        let (first, of) = match &shard {
+            Some(shard) => share(shard).ok_or_else(|| StoreError::damaged(other.path(), format!("shard {shard}")))?,
             None => (0, 1),
         };
         let catalogue = other.catalogue_of(run.id)?;
         let lists: Vec<_> = catalogue.indexed().map(|(index, _)| index).collect();
         let found = self.merged_run(&plan, run)?;
         let merged = found.is_some();
+        let mut here: Vec<u64> = Vec::new();
         let (into, _lock) = match found {
             Some(found) => {
+                here = match found.plan.get(SHARDS) {
+                    Some(word) => shares(word).map_or_else(Vec::new, |(here, _)| here),
+                    None => (1..=of.unsigned_abs()).collect(),
+                };
                 let lock = RunLock::take(&self.path, found.id)?;
                 let busy = || StoreError::damaged(&self.path, format!("run {} is at work: try again later", found.id));
                 (found.id, lock.ok_or_else(busy)?)
             }
             None => {
+                if of > 1 {
+                    plan.insert(SHARDS.to_owned(), format!("/{of}"));
+                }
                 let (begun, lock) = self.begin(&NewRun {
                     started: run.started,
                     label: run.label.clone(),
@@ -80,7 +94,7 @@ impl Store {
         let doubts = other.doubts(run.id, &lists)?;
         self.write_doubts(into, &doubts, &lists)?;
         let mut encoder = Encoder::new(lists.len());
-        let (mut tiles, mut known, mut targets) = (0, 0, 0u64);
+        let (mut tiles, mut known) = (0, 0);
         let mut waiting: Vec<Blob> = Vec::new();
         let mut behind = -1;
         while let Some(tile) = other.next_tile(run.id, behind)? {
@@ -91,7 +105,6 @@ impl Store {
                 continue;
             }
             let dossiers = other.dossiers_of(run.id, &tile, (&lists, &doubts))?;
-            targets += dossiers.len() as u64;
             dossiers.iter().for_each(|dossier| encoder.add(dossier));
             let number = u32::try_from(number);
             waiting.push(encoder.close(number.map_err(|_| StoreError::damaged(other.path(), "a tile's number"))?));
@@ -101,9 +114,9 @@ impl Store {
                 waiting.clear();
             }
         }
-        let here = self.examinations(into)?;
+        let examined = self.examinations(into)?;
         let standings = other.examinations(run.id)?.into_iter().map(|(place, there)| {
-            let joined = here.get(&place).map(|here| here.then(&there));
+            let joined = examined.get(&place).map(|here| here.then(&there));
             (place, joined.unwrap_or(there))
         });
         let standings: Vec<_> = standings.collect();
@@ -111,8 +124,20 @@ impl Store {
         if !merged && let Some(audit) = other.audit_of(run.id)? {
             self.conclude(into, &audit)?;
         }
-        if tiles > 0 || known == 0 {
-            self.join_ends(other, run, into, targets)?;
+        let number = first.unsigned_abs() + 1;
+        let is_new = !here.contains(&number);
+        if is_new {
+            here.push(number);
+            here.sort_unstable();
+        }
+        let missing: Vec<u64> = (1..=of.unsigned_abs()).filter(|share| !here.contains(share)).collect();
+        if tiles > 0 || known == 0 || is_new {
+            let targets = if is_new { run.target_count } else { 0 };
+            self.join_ends(other, run, into, (targets, !merged))?;
+        }
+        if is_new && shard.is_some() {
+            let here = here.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+            self.note_shares(into, (!missing.is_empty()).then(|| format!("{here}/{of}")))?;
         }
         Ok(Imported {
             from: run.id,
@@ -120,6 +145,7 @@ impl Store {
             merged,
             tiles,
             known,
+            missing: missing.iter().map(|share| format!("{share} of {of}")).collect(),
         })
     }
 
@@ -128,10 +154,31 @@ impl Store {
     fn merged_run(&self, plan: &super::runs::PlanFacts, run: &StoredRun) -> Result<Option<StoredRun>, StoreError> {
         let is_shard = run.plan.contains_key(SHARD);
         let runs = self.runs()?;
+        let is_same = |here: &StoredRun| {
+            let mut mine = here.plan.clone();
+            // Shares of other numbers are of other runs.
+            let of = mine.remove(SHARDS).and_then(|word| Some(shares(&word)?.1));
+            let theirs = run.plan.get(SHARD).and_then(|word| share(word));
+            let fits = of.is_none_or(|of| theirs.is_some_and(|(_, number)| number.unsigned_abs() == of));
+            mine == *plan && fits
+        };
         Ok(runs
             .into_iter()
             .rev()
-            .find(|here| here.plan == *plan && (is_shard || here.started == run.started)))
+            .find(|here| is_same(here) && (is_shard || here.started == run.started)))
+    }
+
+    /// Writes down which shares a merged run has; none: all.
+    fn note_shares(&mut self, run: RunId, word: Option<String>) -> Result<(), StoreError> {
+        let failed = || StoreError::sqlite(&self.path, "the run cannot be written down");
+        let gone = || StoreError::damaged(&self.path, "a run is gone");
+        let mut plan = self.run(run)?.ok_or_else(gone)?.plan;
+        plan.remove(SHARDS);
+        plan.extend(word.map(|word| (SHARDS.to_owned(), word)));
+        let text = serde_json::to_string(&plan).expect("words are plain JSON");
+        let update = "UPDATE runs SET plan = ?2, targets = ?3 WHERE id = ?1";
+        let done = self.connection.execute(update, params![run.0, text, targets_of(&plan)]);
+        done.map(drop).map_err(failed())
     }
 
     fn has_tile(&self, run: RunId, number: i64) -> Result<bool, StoreError> {
@@ -142,18 +189,22 @@ impl Store {
     }
 
     /// The merged run begins with its first part and ends with its last; it is whole if all parts are.
-    fn join_ends(&mut self, other: &Store, run: &StoredRun, into: RunId, targets: u64) -> Result<(), StoreError> {
+    fn join_ends(
+        &mut self,
+        other: &Store,
+        run: &StoredRun,
+        into: RunId,
+        (targets, first): (u64, bool),
+    ) -> Result<(), StoreError> {
         let lists = other.lists_of(run.id)?;
         let here = self.run(into)?;
         let here = here.ok_or_else(|| StoreError::damaged(&self.path, "a run is gone"))?;
         let started = here.started.min(run.started);
-        let first = here.record.is_none();
         let ended = match (here.ended, run.ended) {
             (Some(here), Some(there)) => Some(here.max(there)),
             (None, there) if first => there,
             _ => None,
         };
-        let whole = run.whole && (first || here.whole);
         let records = merge_records(here.record.as_deref(), run.record.as_deref());
         let own = self.lists_of(into)?;
         let failed = || StoreError::sqlite(&self.path, "the run cannot be written down");
@@ -161,15 +212,16 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = transaction.map_err(failed())?;
-        let update = "UPDATE runs SET started = ?2, ended = ?3, whole = ?4, record = ?5, target_count = target_count + ?6 \
+        let update = "UPDATE runs SET started = ?2, ended = ?3, whole = (?4 AND (?7 OR whole)), record = ?5, target_count = target_count + ?6 \
                       WHERE id = ?1";
         let values = params![
             into.0,
             started.to_string(),
             ended.map(|ended| ended.to_string()),
-            whole,
+            run.whole,
             records,
-            i64::try_from(targets).unwrap_or(i64::MAX)
+            i64::try_from(targets).unwrap_or(i64::MAX),
+            first
         ];
         transaction.execute(update, values).map_err(failed())?;
         let insert = "INSERT OR REPLACE INTO run_lists (run, place, usable, record) VALUES (?1, ?2, ?3, ?4)";
@@ -191,6 +243,13 @@ fn share(word: &str) -> Option<(i64, i64)> {
     let (number, of) = word.split_once('/')?;
     let (number, of) = (number.parse::<i64>().ok()?, of.parse::<i64>().ok()?);
     (1..=of).contains(&number).then_some((number - 1, of))
+}
+
+/// Which shares of how many a word such as `1,3/4` names: counted from 1.
+pub(super) fn shares(word: &str) -> Option<(Vec<u64>, u64)> {
+    let (here, of) = word.split_once('/')?;
+    let here = here.split(',').filter(|share| !share.is_empty()).map(str::parse);
+    Some((here.collect::<Result<_, _>>().ok()?, of.parse().ok()?))
 }
 
 /// Two records of parts as one: numbers are added, other values are the first part's, except that what is worse about a

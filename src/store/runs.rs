@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::database::Store;
 use super::error::StoreError;
-use super::import::SHARD;
+use super::import::{SHARD, SHARDS, shares};
 use super::lock::RunLock;
 
 /// The number of a run in its database.
@@ -71,10 +71,20 @@ pub struct StoredRun {
 /// What runs over the same targets have in common: the words of the plan for the targets, and for the share of them.
 pub fn targets_of(plan: &PlanFacts) -> String {
     let word = |name: &str| plan.get(name).map_or("", String::as_str);
-    format!("{} {}", word("targets"), word(SHARD)).trim_end().to_owned()
+    let share = format!("{}{}", word(SHARD), word(SHARDS));
+    format!("{} {share}", word("targets")).trim_end().to_owned()
 }
 
 impl StoredRun {
+    /// How many targets it has in all, those of shares that are missing in a merged run too, as far as the others tell: all
+    /// shares have equally many.
+    pub fn all_targets(&self) -> u64 {
+        match self.plan.get(SHARDS).and_then(|word| shares(word)) {
+            Some((here, of)) => self.target_count.saturating_mul(of) / here.len().max(1) as u64,
+            None => self.target_count,
+        }
+    }
+
     /// What another plan has otherwise: the words that differ, with before and after.
     pub fn changes(&self, plan: &PlanFacts) -> Vec<(String, String, String)> {
         let mut words: Vec<&String> = self.plan.keys().chain(plan.keys()).collect();
@@ -97,14 +107,16 @@ fn run_of(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
     let time = |column: usize, text: String| text.parse::<Timestamp>().map_err(|error| bad(column, error.into()));
     let ended: Option<String> = row.get(2)?;
     let plan: String = row.get(6)?;
+    let plan: PlanFacts = serde_json::from_str(&plan).map_err(|error| bad(6, error.into()))?;
     Ok(StoredRun {
         id: RunId(row.get(0)?),
         started: time(1, row.get(1)?)?,
         ended: ended.map(|text| time(2, text)).transpose()?,
-        whole: row.get(3)?,
+        // Shares that are not here are left to ask.
+        whole: row.get::<_, bool>(3)? && !plan.contains_key(SHARDS),
         label: row.get(4)?,
         target_count: row.get::<_, i64>(5)?.unsigned_abs(),
-        plan: serde_json::from_str(&plan).map_err(|error| bad(6, error.into()))?,
+        plan,
         seed: row.get::<_, i64>(7)? as u64, // stored as the same 64 bits
         record: row.get(8)?,
         untold: row.get(9)?,

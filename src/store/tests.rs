@@ -595,12 +595,32 @@ fn shards_become_one_run() {
     let mut store = Store::open(&path("whole")).expect("made");
     let first = store.import(&path("1of2")).expect("imported");
     assert_eq!((first[0].merged, first[0].tiles), (false, 2));
+    // Half a run is not whole, whatever its half is, and is told from the run over all targets.
+    assert_eq!(first[0].missing, ["2 of 2"]);
+    let half = store.run(first[0].into).expect("read").expect("it is there");
+    assert_eq!((half.whole, half.target_count, half.all_targets()), (false, 4, 8));
+    assert_ne!(
+        super::runs::targets_of(&half.plan),
+        super::runs::targets_of(&new_run(&catalogue, "t").plan)
+    );
     let second = store.import(&path("2of2")).expect("imported");
     assert_eq!(
         (second[0].merged, second[0].tiles, second[0].into),
         (true, 2, first[0].into)
     );
+    assert!(second[0].missing.is_empty());
+    let both = store.run(first[0].into).expect("read").expect("it is there");
+    assert_eq!((both.whole, both.target_count, both.all_targets()), (true, 8, 8));
+    assert_eq!(both.plan, new_run(&catalogue, "t").plan);
     let again = store.import(&path("2of2")).expect("imported");
+    assert_eq!(
+        store
+            .run(first[0].into)
+            .expect("read")
+            .expect("it is there")
+            .target_count,
+        8
+    );
     assert_eq!((again[0].tiles, again[0].known), (0, 2), "nothing twice");
     let targets: Vec<String> = read(&store, first[0].into)
         .iter()
@@ -608,4 +628,15 @@ fn shards_become_one_run() {
         .collect();
     assert_eq!(targets, ["192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     assert_eq!(store.runs().expect("read").len(), 1);
+    // A share that was killed makes no whole of the others.
+    let killed = path("killed");
+    std::fs::copy(path("1of2"), &killed).expect("copied");
+    let update = "UPDATE runs SET ended = NULL, whole = 0, record = NULL";
+    let done = Store::open(&killed).expect("opened").connection.execute(update, []);
+    assert_eq!(done.expect("written"), 1);
+    let mut store = Store::open(&path("late")).expect("made");
+    let into = store.import(&killed).expect("imported")[0].into;
+    store.import(&path("2of2")).expect("imported");
+    let merged = store.run(into).expect("read").expect("it is there");
+    assert_eq!((merged.whole, merged.ended, merged.all_targets()), (false, None, 8));
 }

@@ -5,7 +5,8 @@
 //! [`Tally::revise`] counts it in its stead.
 //!
 //! * **Coverage**: of the planned pairs (target, list) on lists that were healthy at the start, the share that was
-//!   answered. Nothing planned at all, though there was a target to ask about, is a coverage of 0.
+//!   answered. Pairs of targets that were not reached are planned too. Nothing planned at all, though there was a target to
+//!   ask about, is a coverage of 0.
 //! * **Usable**: a tier-A block list that was planned is usable if it was healthy at the start and its own coverage
 //!   reaches the same minimum. A hundred small lists must not outvote the one that refused.
 
@@ -84,13 +85,16 @@ pub struct Tally {
     hit: [u64; 4],
     targets: u64,
     special: u64,
+    unreached: u64,
 }
 
 /// A finished tally.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tallied {
-    /// Targets, special-use ones included.
+    /// Targets, special-use ones included; those that were not reached are not.
     pub targets: u64,
+    /// Targets that were not reached: the run was stopped or killed before, or a part of it is missing.
+    pub unreached: u64,
     /// Targets whose hardest block-role listing is of tier A, B, C; W last, where a catalogue says such a thing.
     pub hit: [u64; 4],
     /// Pairs planned, on all lists.
@@ -119,6 +123,26 @@ impl Tally {
     pub fn revise(&mut self, before: &Dossier, after: &Dossier) {
         self.count(before, |counter| *counter -= 1);
         self.add(after);
+    }
+
+    /// Counts targets of which no dossier came: `planned` has for each list how many pairs were to be learnt of all targets,
+    /// those that were reached too.
+    pub fn miss(&mut self, targets: u64, planned: impl IntoIterator<Item = (ListIndex, u64)>) {
+        self.unreached = targets;
+        for (list, planned) in planned {
+            let pairs = self.pairs(list);
+            pairs.planned = pairs.planned.max(planned);
+        }
+    }
+
+    /// Pairs of a list that were planned so far.
+    pub fn planned(&self, list: ListIndex) -> u64 {
+        self.pairs.get(usize::from(list.0)).map_or(0, |pairs| pairs.planned)
+    }
+
+    /// Targets that were counted so far.
+    pub fn targets(&self) -> u64 {
+        self.targets
     }
 
     /// Does something to every counter that a dossier counts in.
@@ -167,9 +191,10 @@ impl Tally {
                 hard.push((index, if healthy { pairs.share() } else { 0.0 }));
             }
         }
-        let nothing_to_ask = self.targets == self.special;
+        let nothing_to_ask = self.targets == self.special && self.unreached == 0;
         Tallied {
             targets: self.targets,
+            unreached: self.unreached,
             hit: self.hit,
             planned: all.planned,
             answered: all.answered,
@@ -345,6 +370,30 @@ mod tests {
             0,
             "there was nothing to ask"
         );
+    }
+
+    #[test]
+    fn targets_that_were_not_reached_are_planned_and_not_answered() {
+        let mut tally = Tally::new();
+        tally.add(&sample::dossier("192.0.2.1", &[]));
+        let planned: Vec<_> = sample::catalogue()
+            .indexed()
+            .map(|(list, _)| (list, 10 * tally.planned(list)))
+            .collect();
+        tally.miss(9, planned);
+        let run = tally.finish(&sample::catalogue(), |_| true);
+        assert_eq!((run.targets, run.unreached, run.planned, run.answered), (1, 9, 60, 6));
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 3);
+        assert_eq!(run.nagios_status(0.9), NagiosStatus::Unknown);
+        // Special-use targets were all that was reached: the others may be any.
+        let mut tally = Tally::new();
+        let mut special = sample::dossier("10.0.0.1", &[]);
+        special.special_use = Some("private");
+        special.observations.clear();
+        tally.add(&special);
+        tally.miss(1, []);
+        let run = tally.finish(&sample::catalogue(), |_| true);
+        assert_eq!(run.exit_status(Tier::B, 0.9).code(), 3);
     }
 
     #[test]

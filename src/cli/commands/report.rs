@@ -153,6 +153,7 @@ pub(crate) fn write(store: &Store, run: &StoredRun, wanted: &Wanted<'_>) -> anyh
     };
     // A part of the run that was killed has no record, and may have found a denial to be false.
     record.unproved = record.unproved.max(unproved);
+    miss(&mut reports.tally, run, (&lists, &mut record));
     let tallied = reports.tally.finish(&catalogue, usable);
     let audited = match (concludes, reports.audit.take()) {
         (Some((args, ground)), Some(counted)) => {
@@ -233,6 +234,37 @@ fn list_record(catalogue: &Catalogue, index: ListIndex, stored: &str) -> ListRec
         not_asked: number("not_asked"),
         ..fresh
     }
+}
+
+/// Counts the targets of a run that were not reached, because it was stopped or killed, or a share of it is missing.
+fn miss(tally: &mut Tally, run: &StoredRun, (lists, record): (&[ListRecord], &mut RunRecord)) {
+    let targets = run.all_targets();
+    let unreached = targets.saturating_sub(tally.targets());
+    if unreached == 0 {
+        return;
+    }
+    let planned: Vec<(ListIndex, u64)> = (0..)
+        .map(ListIndex)
+        .zip(lists)
+        .map(|(index, list)| {
+            let pairs = list.listed + list.not_listed + list.unknown;
+            let seen = tally.planned(index);
+            let planned = match pairs + list.not_asked == targets {
+                true => pairs, // as the run itself has counted
+                // Of what kinds they are is not known: a list that was asked about any was to be asked about all.
+                false if seen > 0 || tally.targets() == 0 => seen + unreached,
+                false => seen,
+            };
+            (index, planned)
+        })
+        .collect();
+    record.targets = targets;
+    record.planned = planned.iter().map(|(_, planned)| planned).sum();
+    record.complete = match record.planned {
+        0 => 0.0,
+        planned => record.answered as f64 / planned as f64,
+    };
+    tally.miss(unreached, planned);
 }
 
 /// The record of a run that never ended in order: what can be counted.

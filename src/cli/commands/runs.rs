@@ -109,6 +109,9 @@ fn import(args: &RunsImportArgs, quiet: bool) -> anyhow::Result<u8> {
                     run.tiles,
                     run.known
                 );
+                if !run.missing.is_empty() {
+                    talk!("reputon: run {} has no share {} yet", run.into, run.missing.join(", "));
+                }
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::cli::keeping::{Keeping, Kept};
 use crate::cli::notify::{News, notify};
 use crate::cli::options::{OutputOptions, ScanFormat};
 use crate::cli::progress::{Bars, Quiet};
-use crate::cli::records::{is_usable, list_record, reached, run_record, talk, unproved};
+use crate::cli::records::{is_usable, list_record, planned, reached, run_record, talk, unproved};
 use crate::cli::reports::{Output, Reports};
 use crate::cli::signals;
 use crate::cli::stdout::stdout;
@@ -127,6 +127,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     let (mut kept, changes) = keeping.close(&mut run, (&mut lists, &mut usable), quiet);
     let usable: HashMap<ListIndex, bool> = places.zip(usable).collect();
     let usable = |list| usable.get(&list).copied().unwrap_or(false);
+    reports.tally.miss(report.unreached, planned(&report));
     let tallied = reports.tally.finish(catalogue, usable);
     let audited = match (audit, reports.audit.take()) {
         (Some(args), Some(counted)) => {
