@@ -135,6 +135,7 @@ fn listing(catalogue: &Catalogue, list: ListIndex, address: Ipv4Addr) -> Observa
         )),
         ttl: 2_100,
         reason_cut: false,
+        partial: false,
     }))
 }
 

@@ -67,6 +67,7 @@ fn dossiers() -> Vec<Dossier> {
                     reason: Some(hostile.to_owned()),
                     ttl: 60,
                     reason_cut: false,
+                    partial: false,
                 }))
             };
             let (hard, minor) = match at {
@@ -461,6 +462,7 @@ fn a_large_block_makes_a_page_that_can_be_used() {
             reason: Some("Listed since 2026-11-01, see https://lookup.example.test/?ip=of-this-address".into()),
             ttl: 60,
             reason_cut: false,
+            partial: false,
         }))
     };
     let dossiers: Vec<Dossier> = (0..65_536_u32)

@@ -6,8 +6,8 @@ use super::observation::{Listing, Observation};
 
 /// What is known of a target on `part`, from what is known of it on `composite`, which covers it.
 ///
-/// None where the composite cannot tell: it has an entry, but no code of its own stands for the part. Then only the part
-/// itself can.
+/// None where the composite cannot tell: it has an entry, but no code of its own stands for the part, or there may be more to
+/// the entry than its codes say. Then only the part itself can.
 pub fn fold(composite: &List, part: &List, seen: &Observation) -> Option<Observation> {
     let listing = match seen {
         Observation::Listed(listing) => listing,
@@ -41,6 +41,7 @@ pub fn fold(composite: &List, part: &List, seen: &Observation) -> Option<Observa
         );
     }
     Some(match hardest {
+        None if listing.partial => return None,
         None => Observation::NotListed,
         Some((role, tier)) => Observation::Listed(Box::new(Listing {
             codes,
@@ -50,6 +51,7 @@ pub fn fold(composite: &List, part: &List, seen: &Observation) -> Option<Observa
             reason: listing.reason.clone(),
             ttl: listing.ttl,
             reason_cut: listing.reason_cut,
+            partial: listing.partial,
         })),
     })
 }
@@ -71,6 +73,7 @@ mod tests {
             reason: Some("why".into()),
             ttl: 60,
             reason_cut: false,
+            partial: false,
         }))
     }
 
@@ -95,6 +98,14 @@ mod tests {
         assert_eq!((pbl.tier, pbl.reason.as_deref()), (Tier::C, Some("why")));
         assert_eq!(fold(&zen, &part("sbl"), &seen(&[10])), Some(Observation::NotListed));
         assert_eq!(fold(&zen, &part("css"), &seen(&[2])), None);
+        // What may have more codes than are known clears no part, and lists those that it does list.
+        let Observation::Listed(mut cut) = seen(&[10]) else {
+            panic!("listed")
+        };
+        cut.partial = true;
+        let cut = Observation::Listed(cut);
+        assert_eq!(fold(&zen, &part("sbl"), &cut), None);
+        assert!(matches!(fold(&zen, &part("pbl"), &cut), Some(Observation::Listed(_))));
         // Nothing on the composite is nothing on any part; what is unknown stays unknown.
         for same in [Observation::NotListed, Observation::Unknown(Cause::Timeout)] {
             assert_eq!(fold(&zen, &part("css"), &same), Some(same));

@@ -2,7 +2,8 @@
 //!
 //! 1. a refusal code in any record, REFUSED or NOTAUTH → `refused`
 //! 2. an A record outside 127/8, or an alias that leads out of the list's zone → `invalid_answer` (RFC 6471 §3.3: parked)
-//! 3. a defined listing code → `listed`, whatever stands beside it (all A records are read, RFC 5782 §2.3)
+//! 3. a defined listing code → `listed`, whatever stands beside it (all A records are read, RFC 5782 §2.3); with undefined
+//!    codes beside it, or cut short, it is `partial`: nobody may conclude from it what the target is *not* listed for
 //! 4. TC without a listing → `timeout`: servers that limit rates answer so, and it never means "not listed"
 //! 5. codes that the table defines as no listing → `not_listed`; codes that it does not define → `invalid_answer`
 //! 6. NXDOMAIN or NODATA → `not_listed`; an answer section of which nothing can be read → `invalid_answer`
@@ -97,7 +98,7 @@ impl<'a> Reader<'a> {
         let read = self.read(&codes);
         if !read.codes.is_empty() {
             let ttl = heard.answer.and_then(Answer::ttl_min).unwrap_or(0);
-            return Observation::Listed(Box::new(read.listing(ttl)));
+            return Observation::Listed(Box::new(read.listing(ttl, cut)));
         }
         match (cut, read.undefined) {
             (true, _) => Observation::Unknown(Cause::Timeout),
@@ -220,8 +221,9 @@ struct Read {
 }
 
 impl Read {
-    fn listing(self, ttl: u32) -> Listing {
+    fn listing(self, ttl: u32, cut: bool) -> Listing {
         Listing {
+            partial: cut || self.undefined,
             codes: self.codes,
             meanings: self.meanings,
             role: self.hardest.0,

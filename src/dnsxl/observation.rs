@@ -38,6 +38,9 @@ pub struct Listing {
     pub ttl: u32,
     /// The run was stopped while the reason was still being asked for: it is asked again when the run goes on.
     pub reason_cut: bool,
+    /// There may be more to it than the codes say: the answer was cut short, or had codes that the list does not define, or
+    /// the answer for the other of two names is not known. It is a listing all the same, but what it is not cannot be told.
+    pub partial: bool,
 }
 
 /// Why something is unknown.
@@ -161,7 +164,10 @@ impl Observation {
     pub fn either(self, other: Observation) -> Observation {
         match (self, other) {
             (Observation::Listed(a), Observation::Listed(b)) => Observation::Listed(Box::new(a.join(*b))),
-            (Observation::Listed(listing), _) | (_, Observation::Listed(listing)) => Observation::Listed(listing),
+            (Observation::Listed(listing), other) | (other, Observation::Listed(listing)) => {
+                let partial = listing.partial || matches!(other, Observation::Unknown(_));
+                Observation::Listed(Box::new(Listing { partial, ..*listing }))
+            }
             (Observation::Unknown(cause), _) | (_, Observation::Unknown(cause)) => Observation::Unknown(cause),
             (Observation::NotListed, _) | (_, Observation::NotListed) => Observation::NotListed,
             (Observation::NotAsked(reason), Observation::NotAsked(_)) => Observation::NotAsked(reason),
@@ -186,6 +192,7 @@ impl Listing {
             reason: self.reason.or(other.reason),
             ttl: self.ttl.min(other.ttl),
             reason_cut: self.reason_cut || other.reason_cut,
+            partial: self.partial || other.partial,
         }
     }
 }
@@ -203,6 +210,7 @@ mod tests {
             reason: None,
             ttl,
             reason_cut: false,
+            partial: false,
         }))
     }
 
@@ -211,7 +219,14 @@ mod tests {
         let unknown = Observation::Unknown(Cause::Timeout);
         assert_eq!(Observation::NotListed.either(unknown.clone()), unknown);
         assert_eq!(unknown.clone().either(Observation::NotListed), unknown);
-        assert_eq!(unknown.either(listed(2, Tier::B, 60)), listed(2, Tier::B, 60));
+        let Observation::Listed(half) = unknown.either(listed(2, Tier::B, 60)) else {
+            panic!("listed")
+        };
+        assert!(half.partial, "the other name may have another code");
+        assert_eq!(
+            listed(2, Tier::B, 60).either(Observation::NotListed),
+            listed(2, Tier::B, 60)
+        );
         assert_eq!(
             Observation::NotListed.either(Observation::NotListed),
             Observation::NotListed

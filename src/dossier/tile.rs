@@ -482,6 +482,7 @@ mod tests {
             reason: None,
             ttl: 60,
             reason_cut: false,
+            partial: false,
         }))
     }
 

@@ -382,6 +382,7 @@ mod tests {
             reason: None,
             ttl: 60,
             reason_cut: false,
+            partial: false,
         };
         let mut related = Related::default();
         related.subjects.push(Subject {

@@ -503,18 +503,18 @@ fn halve(
         return Some((observation, name));
     };
     half.left -= 1;
-    let weight = |observation: &Observation| match observation {
-        Observation::Listed(_) => 2,
-        Observation::Unknown(_) => 1,
-        _ => 0,
-    };
-    let better = match &half.best {
-        Some((best, _)) => weight(&observation) > weight(best),
-        None => true,
-    };
-    if better {
-        half.best = Some((observation, name));
-    }
+    half.best = Some(match half.best.take() {
+        None => (observation, name),
+        // The text is asked for by a name that is listed.
+        Some((first, by)) => {
+            let by = if matches!(first, Observation::Listed(_)) {
+                by
+            } else {
+                name
+            };
+            (first.either(observation), by)
+        }
+    });
     if half.left > 0 {
         return None;
     }

@@ -81,7 +81,7 @@ struct Details {
     revised: Vec<Revised>,
 }
 
-/// Column, offset, codes, meanings, role, tier, reason, TTL, whether the reason was cut off.
+/// Column, offset, codes, meanings, role, tier, reason, TTL, whether the reason was cut off, whether it is partial.
 #[derive(Debug, Serialize, Deserialize)]
 struct ListingDetails(
     u16,
@@ -92,6 +92,7 @@ struct ListingDetails(
     Tier,
     Option<u32>,
     u32,
+    #[serde(default)] bool,
     #[serde(default)] bool,
 );
 
@@ -182,6 +183,7 @@ impl Encoder {
             reason,
             listing.ttl,
             listing.reason_cut,
+            listing.partial,
         ));
     }
 
@@ -515,6 +517,7 @@ fn listing_of(row: &ListingDetails, texts: &[String]) -> Result<Listing, String>
         reason: row.6.as_ref().map(text).transpose()?,
         ttl: row.7,
         reason_cut: row.8,
+        partial: row.9,
     })
 }
 
@@ -544,6 +547,7 @@ mod tests {
             reason: Some(reason.into()),
             ttl: 60,
             reason_cut: false,
+            partial: false,
         }))
     }
 

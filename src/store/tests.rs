@@ -81,6 +81,7 @@ fn listed(code: u8) -> Observation {
         reason: None,
         ttl: 60,
         reason_cut: false,
+        partial: false,
     }))
 }
 

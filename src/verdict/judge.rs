@@ -235,6 +235,11 @@ impl<'a> Judge<'a> {
             }
             let weight = self.weights.of(list.tier);
             match observed.observation {
+                // What has no block-role code as far as is known may have one.
+                Observation::Listed(ref listing) if listing.partial && listing.role != Role::Block => {
+                    weighed.planned += weight;
+                    weighed.hard_unknown |= list.tier == Tier::A;
+                }
                 Observation::Listed(_) | Observation::NotListed => {
                     weighed.planned += weight;
                     weighed.answered += weight;

@@ -110,6 +110,7 @@ pub(crate) fn listed_why(role: Role, tier: Tier, reason: Option<&str>) -> Observ
         reason: reason.map(str::to_owned),
         ttl: 60,
         reason_cut: false,
+        partial: false,
     }))
 }
 
