@@ -1,5 +1,6 @@
 //! Answers that say a part of the truth: an entry with codes that the list does not define, and a domain that is listed by
-//! both of its names. What they do not say is not concluded from them. Through the real binary, beside rbldnsd.
+//! both of its names; and data on disk that is about one kind of target. What they do not say is not concluded from them.
+//! Through the real binary, beside rbldnsd.
 
 mod peers;
 
@@ -134,5 +135,93 @@ name_form = "both"
     assert_eq!(
         (told, verdict.as_str()),
         (vec!["names [127.0.0.9] asked".to_owned()], "clean")
+    );
+}
+
+/// A file of IPv4 addresses has no IPv6 address and no domain, whatever the list has: nobody of these is cleared by it.
+#[test]
+fn data_on_disk_clears_nobody_of_whom_it_knows_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let catalogue = r#"
+[operator]
+id = "peer"
+name = "Peer"
+[[list]]
+id = "all"
+zone = "all.peer.test"
+kinds = ["ip4", "ip6", "domain"]
+role = "block"
+tier = "A"
+"#;
+    std::fs::write(path("lists.toml"), catalogue).expect("written");
+    std::fs::write(path("v4"), "127.0.0.2\n192.0.2.1\n").expect("written");
+    std::fs::write(path("v6"), "2001:db8::/32\n").expect("written");
+    std::fs::write(path("names.dnset"), "bad.example\n").expect("written");
+    std::fs::write(path("reversed.dnset"), "*.2.0.192\n").expect("written");
+    let scan = |files: &[&str], targets: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reputon"));
+        command.args([
+            "--config", "none", "scan", "-q", "-f", "json", "--db", "none", "--stages", "none",
+        ]);
+        command.args([
+            "--only-catalogue",
+            "--lists",
+            "all",
+            "--timeout",
+            "0.2",
+            "--retries",
+            "0",
+        ]);
+        command.arg("--catalogue").arg(path("lists.toml"));
+        command.args(["--route", &format!("all.peer.test={}", peers::free_addr())]); // nobody is there
+        for file in files {
+            command.arg(format!("--zone-data=all={}", path(file)));
+        }
+        command.args(targets).output().expect("it runs")
+    };
+    let verdicts = |files: &[&str]| {
+        let targets = [
+            "192.0.2.1",
+            "198.51.100.1",
+            "2001:db8::1",
+            "2400::1",
+            "bad.example",
+            "good.example",
+        ];
+        let output = scan(files, &targets);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        targets.map(|target| listed(&report, target).1)
+    };
+    let known = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(
+        verdicts(&["v4"])[..],
+        known("listed clean unknown unknown unknown unknown")
+    );
+    assert_eq!(
+        verdicts(&["v6"])[..],
+        known("unknown unknown listed clean unknown unknown")
+    );
+    assert_eq!(
+        verdicts(&["names.dnset"])[..],
+        known("unknown unknown unknown unknown listed clean")
+    );
+    assert_eq!(
+        verdicts(&["reversed.dnset"])[..],
+        known("listed clean unknown unknown unknown unknown")
+    );
+    assert_eq!(
+        verdicts(&["v4", "v6", "names.dnset"])[..],
+        known("listed clean listed clean listed clean")
+    );
+    // A file that has nothing for the list at all is the wrong one.
+    let names = catalogue.replace(r#""ip4", "ip6", "domain""#, r#""domain""#);
+    std::fs::write(path("lists.toml"), names).expect("written");
+    let output = scan(&["v4"], &["bad.example"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("no entry of the kinds that the list takes (domain)"),
+        "{said}"
     );
 }

@@ -80,7 +80,8 @@ pub(crate) struct KnownOptions {
     /// Evaluate this list from a local rbldnsd file or plain list of prefixes, and never ask it; repeatable
     ///
     /// The format is told by the file's suffix (.ip4set, .ip4trie, .dnset, .combined, …) or its lines; TYPE:FILE names it.
-    /// Several files for one list are its data together.
+    /// Several files for one list are its data together. Data without an entry for IPv4, IPv6 or domains tells nothing of such
+    /// targets: about those the list is asked.
     #[arg(long, value_name = "LIST=FILE")]
     pub(crate) zone_data: Vec<ZoneData>,
 }

@@ -51,10 +51,25 @@ pub(crate) fn load(
         }
         datasets.entry(list).or_default().push(dataset);
     }
-    let local = datasets
-        .into_iter()
-        .map(|(list, datasets)| (list, LocalList::new(catalogue.list(list), datasets)));
-    Ok(local.collect())
+    let mut local = BTreeMap::new();
+    for (list, datasets) in datasets {
+        let facts = catalogue.list(list);
+        let data = LocalList::new(facts, datasets);
+        if !facts.kinds.iter().any(|&kind| data.tells(kind)) {
+            bail!(
+                "--zone-data {}=…: the data has no entry of the kinds that the list takes ({}): it would clear everybody",
+                facts.id,
+                facts
+                    .kinds
+                    .iter()
+                    .map(|kind| kind.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
+        }
+        local.insert(list, data);
+    }
+    Ok(local)
 }
 
 /// Reads the files on all processors; one after the other where the system has no room for threads.

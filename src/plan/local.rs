@@ -1,4 +1,5 @@
-//! A list whose data is on disk: it is evaluated here, and never asked.
+//! A list whose data is on disk: it is evaluated here, and never asked. Of kinds of target that the data has no entry for it
+//! knows nothing: there the list is treated as if there was none.
 //!
 //! The codes of the data go through the same rules as those of a reply, so that a file says what the same file says through
 //! a server. Names are relative to the zone, and no key is needed.
@@ -6,27 +7,36 @@
 use std::net::IpAddr;
 
 use crate::dnsxl::{Heard, List, Listing, Observation, Operator, Questions, Reader, Reason, reason};
-use crate::targets::Target;
+use crate::targets::{Kind, Target};
 use crate::wire::{Answer, Name, Rcode, Record, Rtype};
-use crate::zone::{Dataset, Zone, ZoneAnswer};
+use crate::zone::{Dataset, EntryKind, Zone, ZoneAnswer};
 
 /// A list with its data.
 #[derive(Debug)]
 pub struct LocalList {
     zone: Zone,
     questions: Questions,
+    /// By kind: whether the data tells anything of such targets.
+    tells: [bool; Kind::ALL.len()],
 }
 
 impl LocalList {
     /// Evaluates `list` from these datasets, all of which answer for its zone.
     pub fn new(list: &List, datasets: Vec<Dataset>) -> LocalList {
         LocalList {
+            tells: Kind::ALL
+                .map(|kind| list.takes(kind) && datasets.iter().any(|dataset| dataset.tells(entries_of(kind)))),
             zone: Zone::new(Name::root(), datasets),
             questions: Questions::relative(list),
         }
     }
 
-    /// What is known of a target.
+    /// Whether the data tells anything of targets of a kind: a file of IPv4 addresses says of no other that it is not listed.
+    pub fn tells(&self, kind: Kind) -> bool {
+        self.tells[kind as usize]
+    }
+
+    /// What is known of a target of a kind that the data [tells](LocalList::tells) of.
     pub fn observe(&self, (list, operator): (&List, &Operator), target: &Target) -> Observation {
         // Nearly all addresses have no entry, and a look at the numbers says so.
         let address = match target {
@@ -88,5 +98,14 @@ impl LocalList {
             ZoneAnswer::NoData => (Rcode::NOERROR, Vec::new()),
             ZoneAnswer::NxDomain | ZoneAnswer::Refused => (Rcode::NXDOMAIN, Vec::new()),
         }
+    }
+}
+
+/// The entries that targets of a kind may have.
+fn entries_of(kind: Kind) -> EntryKind {
+    match kind {
+        Kind::Ip4 => EntryKind::Ip4,
+        Kind::Ip6 => EntryKind::Ip6,
+        Kind::Domain => EntryKind::Name,
     }
 }

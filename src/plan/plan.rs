@@ -126,9 +126,9 @@ impl<'a> Plan<'a> {
     fn alone(&self, column: &Column<'_>, kind: Kind) -> Treatment {
         match (&column.local, &column.questions) {
             _ if !self.catalogue.list(column.list).takes(kind) => Treatment::NotAsked(Reason::Unsupported),
-            (Some(_), _) => Treatment::Local,
-            (None, Ok(_)) => Treatment::Ask,
-            (None, Err(reason)) => Treatment::NotAsked(*reason),
+            (Some(local), _) if local.tells(kind) => Treatment::Local,
+            (_, Ok(_)) => Treatment::Ask,
+            (_, Err(reason)) => Treatment::NotAsked(*reason),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::wire::{Name, Rdata, Rtype};
 use super::build::build;
 use super::dnset::parents;
 use super::error::{Warnings, ZoneFileError};
-use super::query::ZoneQuery;
+use super::query::{EntryKind, ZoneQuery};
 use super::section::{Found, Section};
 use super::special::{NameServers, Stamp, ZoneSoa};
 
@@ -209,6 +209,16 @@ impl Dataset {
     /// How many entries there are; a range counts as the prefixes that make it.
     pub fn entries(&self) -> usize {
         self.sections.iter().map(Section::len).sum()
+    }
+
+    /// Whether there is an entry that could be one for what is of this kind (those of a combined dataset's subzones do not
+    /// count): else the data knows nothing of such, and that it has none clears nobody.
+    pub fn tells(&self, kind: EntryKind) -> bool {
+        if self.kind != DatasetKind::Combined {
+            return self.sections[0].tells(kind);
+        }
+        let sections = self.subzones.get(&b""[..]).map_or(&[][..], |subzone| &subzone.sections);
+        sections.iter().any(|&index| self.sections[index].tells(kind))
     }
 
     /// What there is for a name, or nothing: then it is not listed.

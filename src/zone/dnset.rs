@@ -80,6 +80,11 @@ impl Dnset {
             .any(|(entry, slot)| !slot.ids().contains(&EXCLUDED) && parents(entry).any(|parent| parent == name))
     }
 
+    /// The names of all entries.
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.plain.keys().chain(self.wild.keys()).map(AsRef::as_ref)
+    }
+
     /// How many entries there are.
     pub(super) fn len(&self) -> usize {
         self.plain.len() + self.wild.len()

@@ -57,6 +57,11 @@ impl Generic {
             .any(|key| super::dnset::parents(key).any(|parent| parent == name))
     }
 
+    /// The names of all records but the zone's own.
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.records.keys().map(AsRef::as_ref).filter(|name| !name.is_empty())
+    }
+
     /// How many names there are.
     pub(super) fn len(&self) -> usize {
         self.records.len()

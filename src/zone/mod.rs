@@ -34,6 +34,6 @@ mod zone;
 
 pub use dataset::{Dataset, DatasetKind, Entry};
 pub use error::{Complaint, WARNINGS_MAX, Warning, Warnings, ZoneFileError};
-pub use query::ZoneQuery;
+pub use query::{EntryKind, ZoneQuery};
 pub use special::{NameServers, ZoneSoa};
 pub use zone::{Zone, ZoneAnswer};

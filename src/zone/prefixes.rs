@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::error::Notes;
 use super::ip4::parse_nets;
 use super::ip6::parse_net;
+use super::query::EntryKind;
 use super::text::{is_comment, trim};
 use super::value::{Value, ValueId, Values};
 
@@ -24,6 +25,15 @@ pub(super) struct Prefixes {
 }
 
 impl Prefixes {
+    /// Whether there is a prefix of a kind.
+    pub(super) fn has(&self, kind: EntryKind) -> bool {
+        match kind {
+            EntryKind::Ip4 => !self.ip4.is_empty(),
+            EntryKind::Ip6 => !self.ip6.is_empty(),
+            EntryKind::Name => false,
+        }
+    }
+
     /// Takes a line.
     pub(super) fn line(&mut self, line: &[u8], values: &mut Values, notes: &mut Notes<'_>) {
         let line = trim(line.strip_suffix(b"\r").unwrap_or(line));

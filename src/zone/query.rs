@@ -6,8 +6,39 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::wire::Name;
 
+use super::dnset::parents;
+
 /// Labels of an IPv6 address in reverse (RFC 5782 §2.4).
 const NIBBLES: usize = 32;
+
+/// What an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// IPv4 addresses.
+    Ip4,
+    /// IPv6 addresses.
+    Ip6,
+    /// Names.
+    Name,
+}
+
+/// What an entry by this name is about: one that spells an address backwards, or a part of one, is for such.
+pub(super) fn spelt_kind(name: &[u8]) -> EntryKind {
+    let labels = || std::iter::once(name).chain(parents(name)).filter_map(label_of);
+    let is_octet = |label: &[u8]| std::str::from_utf8(label).is_ok_and(|label| label.parse::<u8>().is_ok());
+    let is_nibble = |label: &[u8]| matches!(label, [digit] if digit.is_ascii_hexdigit());
+    match labels().count() {
+        1..=4 if labels().all(is_octet) => EntryKind::Ip4,
+        5..=NIBBLES if labels().all(is_nibble) => EntryKind::Ip6,
+        _ => EntryKind::Name,
+    }
+}
+
+/// The first label of a name in wire form.
+fn label_of(name: &[u8]) -> Option<&[u8]> {
+    let (&len, rest) = name.split_first()?;
+    rest.get(..usize::from(len))
+}
 
 /// A name relative to the zone's own, in lower case.
 #[derive(Debug, Clone, Copy)]

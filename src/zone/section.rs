@@ -11,7 +11,7 @@ use super::generic::Generic;
 use super::ip4::{Ip4Form, Ip4Set};
 use super::ip6::{Ip6Trie, Ip6Tset, show_address};
 use super::prefixes::Prefixes;
-use super::query::{Addresses, ZoneQuery};
+use super::query::{Addresses, EntryKind, ZoneQuery, spelt_kind};
 use super::text::show_labels;
 use super::value::{BUILT_IN, Templates, ValueId, Values};
 
@@ -116,6 +116,17 @@ impl Section {
     /// Whether IPv4 addresses are looked up here.
     pub(super) fn has_ip4(&self) -> bool {
         matches!(self.entries, Entries::Ip4(_) | Entries::Prefixes(_))
+    }
+
+    /// Whether there is an entry that could be one for a target of this kind: without any, nothing is known of such.
+    pub(super) fn tells(&self, kind: EntryKind) -> bool {
+        match &self.entries {
+            Entries::Ip4(_) => kind == EntryKind::Ip4 && self.len() > 0,
+            Entries::Ip6Tset(_) | Entries::Ip6Trie(_) => kind == EntryKind::Ip6 && self.len() > 0,
+            Entries::Dnset(set) => set.names().any(|name| spelt_kind(name) == kind),
+            Entries::Generic(set) => set.names().any(|name| spelt_kind(name) == kind),
+            Entries::Prefixes(set) => set.has(kind),
+        }
     }
 
     /// Takes a line that is neither empty, nor a comment, nor a special.
