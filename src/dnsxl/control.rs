@@ -9,7 +9,6 @@ use crate::targets::Kind;
 
 use super::health::{CANARIES_DECISIVE, Fault, State, above, broken, defined, zone_gone};
 use super::interpret::{Reader, Sight};
-use super::list::Role;
 use super::probe::{ProbeReply, ProbeRole};
 
 /// What a control says.
@@ -61,7 +60,7 @@ fn control(
             Some(owner) => Err(zone_gone(&owner)),
             None => Ok(Control::Good),
         },
-        (_, Some(_)) if reader.list.role == Role::Info && role == ProbeRole::Canary => Ok(Control::Good),
+        (ProbeRole::Canary, Some(_)) if !reader.lists_canary(reply) => Ok(Control::Good),
         (_, Some(_)) if kind == Kind::Domain || listed_before + 1 >= CANARIES_DECISIVE => {
             Err(Fault::new(State::ListsWorld, "random canaries have become listed"))
         }

@@ -12,7 +12,7 @@
 //!
 //! A canary that is listed convicts a name list at once. An address list may know a random address for good reasons
 //! (a third of IPv4 space is on policy lists), so there all of eight must be listed; on lists of mere facts
-//! (role `info`: countries, networks, unallocated space) a listed canary means nothing.
+//! (role `info`: countries, networks, grades) a listed canary means nothing, unless by a code of the block role.
 
 use std::net::Ipv4Addr;
 
@@ -250,11 +250,8 @@ impl Examination<'_> {
     }
 
     fn canaries(&self) -> Result<Health, Fault> {
-        if self.reader.list.role == Role::Info {
-            return Ok(Health::Healthy);
-        }
-        let sights = self.of(ProbeRole::Canary).map(|reply| self.reader.sight_of(reply));
-        let (listed, clean): (Vec<_>, Vec<_>) = sights.flatten().partition(|sight| matches!(sight, Sight::Codes(..)));
+        let replies = self.of(ProbeRole::Canary);
+        let (listed, clean): (Vec<_>, Vec<_>) = replies.partition(|reply| self.reader.lists_canary(reply));
         let convicts = match self.kind {
             Kind::Domain => !listed.is_empty(),
             Kind::Ip4 | Kind::Ip6 => listed.len() >= CANARIES_DECISIVE && clean.is_empty(),
@@ -278,6 +275,15 @@ impl Reader<'_> {
     /// Whether a reply to a [presence](super::ProbeRole::Presence) probe says that the name is there, without such a record.
     pub fn shows_presence(&self, reply: &ProbeReply) -> bool {
         self.sight_of(reply) == Some(Sight::NoData)
+    }
+
+    /// Whether a canary is listed in a way that nobody should be by chance.
+    pub(super) fn lists_canary(&self, reply: &ProbeReply) -> bool {
+        if self.list.role != Role::Info {
+            return matches!(self.sight_of(reply), Some(Sight::Codes(..)));
+        }
+        let known = reply.heard().map(|heard| self.interpret(heard));
+        matches!(known, Some(Observation::Listed(listing)) if listing.role == Role::Block)
     }
 
     /// A probe's reply, sorted; none for silence.

@@ -401,6 +401,41 @@ fn f14_lists_with_quirks_pass_by_their_own_test_entries() {
     assert_eq!(health(&countries, Kind::Ip4, &[], everything), Health::Healthy);
 }
 
+/// A list of grades knows everybody; a wildcard that gives everybody the worst grade makes listings all the same.
+#[test]
+fn f01_a_list_of_facts_that_blocks_everybody_is_found_out() {
+    let mut grades = coded("bl.example", &[("127.0.0.2", "test entry"), ("127.0.0.10", "worst")]);
+    grades.role = Role::Info;
+    grades.codes.entries[1].role = Some(Role::Block);
+    grades.test.unlisted = Some(String::new());
+    let graded = |code: u8| {
+        move |probe: &Probe| match probe.role {
+            ProbeRole::Canary => listed(&[[127, 0, 0, code]]),
+            _ => well(probe),
+        }
+    };
+    assert_eq!(health(&grades, Kind::Ip4, &[], graded(2)), Health::Healthy);
+    assert_eq!(health(&grades, Kind::Ip4, &[], graded(10)), Health::Doubtful);
+    let canaries: Vec<_> = (0..CANARIES_DECISIVE)
+        .map(|_| (ProbeRole::Canary, listed(&[[127, 0, 0, 10]])))
+        .collect();
+    let mut replies = ask(&grades, Kind::Ip4, graded(10));
+    replies.extend(canaries);
+    let Health::Unhealthy(fault) = with_reader(&grades, &[], |reader| judge(reader, Kind::Ip4, &replies)) else {
+        panic!("it lists the world")
+    };
+    assert_eq!(fault.state, State::ListsWorld);
+    // And in the middle of a run.
+    assert_eq!(
+        control(&grades, ProbeRole::Canary, &listed(&[[127, 0, 0, 2]]), 0),
+        Control::Good
+    );
+    assert_eq!(
+        control(&grades, ProbeRole::Canary, &listed(&[[127, 0, 0, 10]]), 0),
+        Control::Again
+    );
+}
+
 #[test]
 fn f15_a_domain_that_lapses_during_the_run_fails_its_control() {
     let list = block();

@@ -230,7 +230,13 @@ impl<'a> Judge<'a> {
         let mut weighed = Weighed::default();
         for observed in &dossier.observations {
             let list = self.catalogue.list(observed.list);
-            if list.role != Role::Block || self.covered(observed.list).iter().any(|&whole| planned(whole)) {
+            // What covers a list stands for it only if it weighs as much.
+            let weighs_as_much = |whole: ListIndex| {
+                let whole = self.catalogue.list(whole);
+                whole.role == Role::Block && whole.tier <= list.tier
+            };
+            let mut covering = self.covered(observed.list).iter();
+            if list.role != Role::Block || covering.any(|&whole| weighs_as_much(whole) && planned(whole)) {
                 continue;
             }
             let weight = self.weights.of(list.tier);
@@ -298,6 +304,38 @@ mod tests {
         assert!(near(judgement.rating, 0.0) && near(judgement.confidence, 1.0));
         assert_eq!(judgement.grounds, []);
         assert_eq!(judgement.hardest(), None);
+    }
+
+    /// Of a list of facts that covers a block list, and of a soft one that covers a hard one.
+    #[test]
+    fn a_part_that_is_unknown_is_not_hidden_by_a_composite_that_weighs_less() {
+        for (role, tier) in [(Role::Info, Tier::A), (Role::Block, Tier::C)] {
+            let sample = sample::catalogue();
+            let mut lists = sample.lists().to_vec();
+            (lists[0].role, lists[0].tier) = (role, tier);
+            let operators = lists.iter().map(|list| sample.operator(list.operator).clone());
+            let operators = operators.collect::<Vec<_>>()[1..].to_vec();
+            let catalogue = Catalogue::from_parts(lists, operators);
+            let dossier = sample::dossier("192.0.2.1", &[("alpha-part", Observation::Unknown(Cause::Timeout))]);
+            let judgement = Judge::new(&catalogue, Weights::default()).judge(&dossier);
+            assert_eq!(judgement.verdict, Verdict::Unknown, "{role:?} {tier:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_a_block_code_that_was_not_read_is_not_clean() {
+        let mut entry = sample::listed(Role::Allow, Tier::W);
+        assert_eq!(
+            judged(&sample::dossier("192.0.2.1", &[("alpha-all", entry.clone())])).verdict,
+            Verdict::Clean
+        );
+        if let Observation::Listed(listing) = &mut entry {
+            listing.partial = true;
+        }
+        assert_eq!(
+            judged(&sample::dossier("192.0.2.1", &[("alpha-all", entry)])).verdict,
+            Verdict::Unknown
+        );
     }
 
     #[test]

@@ -244,7 +244,8 @@ impl Tallied {
         let [a, b, c, other] = self.hit;
         if a + b > 0 {
             NagiosStatus::Critical
-        } else if self.coverage < 0.5 {
+        } else if self.coverage < 0.5 || 2 * self.answered < self.planned {
+            // Most lists may have failed before anything was asked of them.
             NagiosStatus::Unknown
         } else if c + other > 0 || !self.covered(min_coverage) {
             NagiosStatus::Warning
@@ -346,6 +347,20 @@ mod tests {
         tally.add(&dossier);
         let run = tally.finish(&sample::catalogue(), |list| list != sample::index("gamma"));
         assert_eq!(run.exit_status(Tier::B, 0.9).code(), 0);
+    }
+
+    #[test]
+    fn a_check_of_which_most_lists_failed_from_the_start_is_not_ok() {
+        let failed = ["beta", "gamma", "delta-white", "epsilon-geo"];
+        let all: Vec<_> = failed.map(|id| (id, Observation::Unknown(Cause::ListUnhealthy))).into();
+        for (failed, status) in [(3, NagiosStatus::Ok), (4, NagiosStatus::Unknown)] {
+            let mut tally = Tally::new();
+            tally.add(&sample::dossier("192.0.2.1", &all[..failed]));
+            let unhealthy: Vec<_> = all[..failed].iter().map(|(id, _)| sample::index(id)).collect();
+            let run = tally.finish(&sample::catalogue(), |list| !unhealthy.contains(&list));
+            assert!((run.coverage - 1.0).abs() < 1e-9);
+            assert_eq!(run.nagios_status(0.9), status, "{failed} of 6 lists failed");
+        }
     }
 
     #[test]
