@@ -130,6 +130,32 @@ fn cut_replies_are_fetched_over_tcp_where_there_is_tcp() {
     }
 }
 
+/// What one list's servers hold up behind a resolver, so that it brings nothing over TCP, does not shut TCP to the other lists.
+#[test]
+fn a_zone_that_brings_nothing_over_tcp_does_not_cost_the_others_theirs() {
+    each_seed(10, |seed| {
+        let server = Server {
+            truncates: true,
+            tcp_hangs_below: 406, // the first six probes
+            ..Server::good(1)
+        };
+        let mut setup = Setup::new(vec![server], &[&[0], &[0]]);
+        setup.recursive = true;
+        let mut world = World::new(setup, seed);
+        world.stop_feeding();
+        for _ in 0..6 {
+            world.probe(0);
+        }
+        world.finish();
+        assert_eq!(world.ended.truncated, 6, "{:?}", world.ended);
+        let tcp = world.engine.counters().tcp;
+        assert!(tcp <= 8, "{tcp} queries over TCP for nothing");
+        world.probe(1);
+        world.finish();
+        assert_eq!(world.ended.answered, 1, "{:?}", world.ended);
+    });
+}
+
 fn truncated_only() -> Ended {
     Ended {
         truncated: 200,

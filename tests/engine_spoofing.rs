@@ -166,6 +166,24 @@ fn r04_r19_fresh_ports_have_a_bound_however_many_servers_are_attacked() {
     }
 }
 
+/// FORMERR with nothing but a header has no question to guess: such ones take EDNS from nobody while replies are forged.
+#[test]
+fn r02_bare_errors_are_not_believed_while_replies_are_forged() {
+    for seed in 0..SEEDS {
+        let mut setup = attacked(Server {
+            tcp: Tcp::Refuses,
+            ..Server::good(1)
+        });
+        setup.spoofer = setup.spoofer.map(|spoofer| Spoofer {
+            bare_formerr: true,
+            ..spoofer
+        });
+        let world = run(&setup, seed);
+        assert_eq!(world.servers[0].plain, 0, "seed {seed}");
+        assert_eq!(world.packets[0], ASKS, "seed {seed}: nothing is asked twice");
+    }
+}
+
 /// Copies of half of all packets, and losses: a bad network, and nobody who forges.
 #[test]
 fn a_bad_network_is_no_alarm() {

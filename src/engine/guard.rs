@@ -349,7 +349,7 @@ impl Engine {
         let Some(guard) = &server.guard else {
             return Goes::Udp;
         };
-        if self.slots[head].plain || !path.breaker.is_closed() || server.tcp == TcpSeen::Fails {
+        if self.slots[head].plain || !path.breaker.is_closed() || path.tcp_fails(server) {
             return Goes::Udp;
         }
         match guard.way {

@@ -7,6 +7,8 @@ use super::breaker::Breaker;
 use super::rtt::Rtt;
 use super::slots::{Queue, SlotIndex, Slots};
 use super::slow::Slow;
+use super::tcp::TCP_FAILURES_MAX;
+use super::upstream::{Server, TcpSeen};
 use super::window::Window;
 
 /// A path, by its place in the engine's table.
@@ -119,6 +121,8 @@ pub(super) struct Path {
     pub(super) last_sent: Instant,
     /// It waits for its upstream's total window.
     pub(super) waiting: bool,
+    /// Failures over TCP.
+    pub(super) tcp_failures: u32,
 }
 
 impl Path {
@@ -140,6 +144,7 @@ impl Path {
             scheduled: None,
             last_sent: Instant::ZERO,
             waiting: false,
+            tcp_failures: 0,
         }
     }
 
@@ -151,6 +156,13 @@ impl Path {
     /// Takes the slot that is next to be sent.
     pub(super) fn pop(&mut self, slots: &mut Slots) -> Option<SlotIndex> {
         self.probes.pop_front(slots).or_else(|| self.queue.pop_front(slots))
+    }
+
+    /// Whether nothing is to be had over TCP, as far as is known. A resolver that brings nothing may wait for the servers of this
+    /// zone: that says nothing about other zones.
+    pub(super) fn tcp_fails(&self, server: &Server) -> bool {
+        let silent = server.tcp == TcpSeen::Untried && self.tcp_failures >= TCP_FAILURES_MAX;
+        silent || server.tcp == TcpSeen::Fails
     }
 
     /// Whether nothing should go this way while there is another.

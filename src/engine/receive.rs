@@ -40,8 +40,9 @@ impl Engine {
         }
         match match_reply(datagram.octets, slot.name.as_wire(), slot.rtype, slot.demand_case) {
             Ok(header) => self.accept(now, index, header, datagram.octets),
-            Err(Mismatch::Case) => self.case_missed(index),
-            Err(Mismatch::BareFormerr) if slot.edns => self.edns_lost(now, index),
+            Err(Mismatch::Case) => self.case_missed(now, index),
+            // It has no question to guess: where replies are being forged, the later tries go without EDNS anyway.
+            Err(Mismatch::BareFormerr) if slot.edns && !self.is_guarded(upstream) => self.edns_lost(now, index),
             Err(Mismatch::BareFormerr | Mismatch::Malformed) => self.counters.malformed += 1,
             Err(Mismatch::NotAReply | Mismatch::Question) => {
                 self.counters.wrong_question += 1;
@@ -52,7 +53,7 @@ impl Engine {
 
     /// Everything fits but the letters' case. It is not believed, and says nothing about the path either: the question
     /// is asked anew at once, because a server that does not keep case has nothing else to say.
-    fn case_missed(&mut self, index: SlotIndex) {
+    fn case_missed(&mut self, now: Instant, index: SlotIndex) {
         self.counters.wrong_case += 1;
         self.take_from_flight(index);
         let slot = &mut self.slots[index];
@@ -64,7 +65,7 @@ impl Engine {
         if trial {
             path.breaker.forgotten();
         }
-        self.repeat(index);
+        self.repeat(now, index);
     }
 
     /// Whether a reply must be had twice before it is believed: forged ones are coming, and there was little or no case to
@@ -90,14 +91,19 @@ impl Engine {
         let upstream = self.paths[usize::from(self.slots[index].path.0)].upstream;
         self.servers[usize::from(upstream.0)].edns = false;
         self.answered(now, index, true);
-        self.repeat(index);
+        self.repeat(now, index);
     }
 
-    /// Puts the question first in line again on the same path.
-    fn repeat(&mut self, index: SlotIndex) {
+    /// Asks the same server once more, at once; another one if this path has been closed meanwhile, for a reply that is not
+    /// believed does not open it.
+    fn repeat(&mut self, now: Instant, index: SlotIndex) {
         let path = self.slots[index].path;
         self.slots[index].tries = self.slots[index].tries.saturating_sub(1); // not a try lost
-        self.enqueue(index, path, true);
+        if self.paths[usize::from(path.0)].breaker.is_closed() {
+            self.enqueue(index, path, true);
+        } else {
+            self.ask_again(now, index);
+        }
     }
 
     /// What any reply says about its path; the packet is no longer in flight.
@@ -149,7 +155,7 @@ impl Engine {
             return;
         }
         if self.wants_another(index, &header) {
-            self.repeat(index);
+            self.repeat(now, index);
             return;
         }
         self.settle(now, index, header, message);
@@ -164,7 +170,7 @@ impl Engine {
             Rcode::NOERROR | Rcode::NXDOMAIN if speaks => (),
             Rcode::FORMERR if slot.edns => {
                 self.servers[usize::from(upstream.0)].edns = false;
-                self.repeat(index);
+                self.repeat(now, index);
                 return;
             }
             Rcode::SERVFAIL => {
@@ -202,7 +208,7 @@ impl Engine {
     fn go_tcp(&mut self, now: Instant, index: SlotIndex, header: Header, slipped: bool) {
         let slot = &mut self.slots[index];
         let path = &self.paths[usize::from(slot.path.0)];
-        let tcp_fails = self.servers[usize::from(path.upstream.0)].tcp == TcpSeen::Fails;
+        let tcp_fails = path.tcp_fails(&self.servers[usize::from(path.upstream.0)]);
         let few = !tcp_fails && self.tcp_waiting.len() < TCP_SLIPPED_MAX;
         if slipped && !few && path.slow.rate().is_some() && slot.tries <= self.options.retries {
             let path = slot.path;
@@ -302,10 +308,13 @@ impl Engine {
             }
             None => {
                 server.tcp_failures += 1;
-                let given_up = result == Err(TcpFailure::Connect) || server.tcp_failures >= TCP_FAILURES_MAX;
-                if server.tcp == TcpSeen::Untried && given_up {
+                let many = !server.recursive && server.tcp_failures >= TCP_FAILURES_MAX;
+                if server.tcp == TcpSeen::Untried && (result == Err(TcpFailure::Connect) || many) {
                     server.tcp = TcpSeen::Fails;
                 }
+                let general = self.route_of(slot.route).general;
+                let path = &mut self.paths[usize::from(slot.path.0)];
+                path.tcp_failures += u32::from(!general);
                 self.leave_tcp(index);
                 let slot = &mut self.slots[index];
                 slot.state = State::TcpWaiting; // not under way any more
@@ -336,4 +345,83 @@ impl Engine {
 fn letters(name: &[u8], zone_octets: usize) -> usize {
     let zone = &name[name.len().saturating_sub(zone_octets)..];
     zone.iter().filter(|octet| octet.is_ascii_alphabetic()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::clock::Span;
+    use crate::datagram::Batch;
+    use crate::engine::breaker::Breaker;
+    use crate::engine::core::EngineOptions;
+    use crate::engine::path::RouteOptions;
+    use crate::engine::upstream::UpstreamOptions;
+    use crate::exchange::{Ask, Ticket};
+    use crate::wire::Rtype;
+
+    /// A server that was given up brings back a question of before in another letter case. It is asked of the other server: on
+    /// the path that is dead it would wait for ever.
+    #[test]
+    fn a_reply_that_is_not_believed_leaves_no_question_with_a_dead_server() {
+        let options = EngineOptions {
+            slots: 256,
+            timeout: Span::from_secs(30),
+            retries: 3,
+            rate_qps: None,
+        };
+        let mut engine = Engine::new(options, StdRng::seed_from_u64(1));
+        let port = engine.add_port();
+        let upstreams = [1, 2].map(|last| {
+            engine.add_upstream(UpstreamOptions {
+                address: ([192, 0, 2, last], 53).into(),
+                ports: vec![port],
+                recursive: false,
+                window_max: 128,
+                path_window_max: 128,
+                rate_qps: None,
+                careful: true,
+                trains: false,
+            })
+        });
+        let route = engine.add_route(RouteOptions {
+            upstreams: upstreams.to_vec(),
+            zone_octets: 6,
+            pace: None,
+        });
+        let now = Instant::ZERO + Span::from_secs(1);
+        let ask = Ask {
+            ticket: Ticket(7),
+            name: &"2.0.0.127.test".parse().expect("a name"),
+            rtype: Rtype::A,
+            route,
+            probe: false,
+        };
+        engine.submit(now, ask).expect("room");
+        let mut batch = Batch::new();
+        engine.poll_transmit(now, &mut batch);
+        let cell = &batch.as_slice()[0];
+        let (first, mut reply) = (cell.to, cell.octets().to_vec());
+        reply[2] |= 0x80;
+        for octet in reply[12..].iter_mut().filter(|octet| octet.is_ascii_alphabetic()) {
+            *octet ^= 0x20;
+        }
+        let path = engine.paths.iter_mut().find(|path| path.bit == 1).expect("the first");
+        path.breaker = Breaker::Dead { again: Instant::FAR };
+        let octets = &reply[..];
+        let datagram = Received {
+            port,
+            from: first,
+            octets,
+        };
+        engine.receive(now, datagram);
+        assert_eq!(engine.counters().wrong_case, 1);
+        batch.clear();
+        engine.poll_transmit(now, &mut batch);
+        let to: Vec<_> = batch.as_slice().iter().map(|cell| cell.to).collect();
+        assert_eq!(to, [([192, 0, 2, 2], 53).into()]);
+        assert_ne!(to, [first]);
+    }
 }

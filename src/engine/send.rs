@@ -14,7 +14,6 @@ use super::guard::Goes;
 use super::path::{Case, PathIndex};
 use super::slots::{SlotIndex, State};
 use super::tcp::{Spill, TCP_MAX, TCP_PER_UPSTREAM_MAX, TCP_QUERIES_MAX, key};
-use super::upstream::TcpSeen;
 
 /// Packets that a path sends in one turn: enough to lay runs, few enough that no server gets a long burst.
 const TURN: usize = 16;
@@ -290,7 +289,7 @@ impl Engine {
             let place = self.tcp_waiting.iter().position(|&index| {
                 let path = self.slots[index].path;
                 let server = &self.servers[usize::from(self.paths[usize::from(path.0)].upstream.0)];
-                if server.tcp == TcpSeen::Fails {
+                if self.paths[usize::from(path.0)].tcp_fails(server) {
                     return true;
                 }
                 let most = server
@@ -312,8 +311,8 @@ impl Engine {
                 return None;
             };
             let index = self.tcp_waiting.remove(place)?;
-            let upstream = self.path_of(index).upstream;
-            if self.servers[usize::from(upstream.0)].tcp != TcpSeen::Fails {
+            let path = &self.paths[usize::from(self.slots[index].path.0)];
+            if !path.tcp_fails(&self.servers[usize::from(path.upstream.0)]) {
                 return Some(index);
             }
             self.leave_line(index);

@@ -92,6 +92,8 @@ pub(crate) struct Server {
     pub(crate) tcp: Tcp,
     /// From then on nothing comes over TCP.
     pub(crate) tcp_until: Option<Instant>,
+    /// Names with numbers below bring nothing over TCP.
+    pub(crate) tcp_hangs_below: u64,
     /// All replies are cut short.
     pub(crate) truncates: bool,
     /// Listings are too long for UDP.
@@ -108,6 +110,8 @@ pub(crate) struct Server {
     pub(crate) wrong_id: f64,
     pub(crate) wrong_address: f64,
     pub(crate) garbage: bool,
+    /// Queries without EDNS.
+    pub(crate) plain: u64,
     /// Queries that reached it, and those that it had no room for.
     pub(crate) reached: u64,
     pub(crate) overflowed: u64,
@@ -128,6 +132,7 @@ impl Server {
             edns: Edns::Fine,
             tcp: Tcp::Answers,
             tcp_until: None,
+            tcp_hangs_below: 0,
             truncates: false,
             long_answers: false,
             limit: None,
@@ -138,6 +143,7 @@ impl Server {
             wrong_id: 0.0,
             wrong_address: 0.0,
             garbage: false,
+            plain: 0,
             reached: 0,
             overflowed: 0,
             departures: VecDeque::new(),
@@ -172,6 +178,7 @@ impl Server {
     pub(crate) fn take_tcp(&self, now: Instant, query: &[u8]) -> (Span, Result<Vec<u8>, TcpFailure>) {
         let tcp = match self.tcp_until {
             Some(until) if until <= now => Tcp::Hangs,
+            _ if number_of(query) < self.tcp_hangs_below => Tcp::Hangs,
             _ => self.tcp,
         };
         match tcp {
@@ -253,6 +260,7 @@ impl Server {
     }
 
     fn message(&mut self, now: Instant, query: &[u8], rng: &mut StdRng) -> Option<Vec<u8>> {
+        self.plain += u64::from(!has_edns(query));
         if has_edns(query) {
             match self.edns {
                 Edns::Fine => (),

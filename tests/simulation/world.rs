@@ -16,7 +16,7 @@ use reputon::engine::{Engine, EngineOptions, Pace, PortWish, RouteOptions, Upstr
 use reputon::exchange::{Ask, End, Outcome, Route, Ticket, Unsent, Upstream};
 use reputon::wire::{Name, Rcode, Rdata, Rtype, decode};
 
-use super::message::{LISTED, forge, is_listed, number_of};
+use super::message::{LISTED, bare_formerr, forge, is_listed, number_of};
 use super::server::Server;
 use super::tally::{Flight, Limit};
 
@@ -29,6 +29,8 @@ pub(crate) struct Spoofer {
     pub(crate) per_millisecond: u32,
     /// It knows port and ID of a query in flight, and errs in one thing only: the question, or the address.
     pub(crate) knows_ids: bool,
+    /// A tenth of a second after its beginning it hits a port and an ID each millisecond with a bare FORMERR.
+    pub(crate) bare_formerr: bool,
     /// When it begins and ends.
     pub(crate) from: Instant,
     pub(crate) until: Instant,
@@ -39,6 +41,7 @@ impl Spoofer {
     pub(crate) const FLOOD: Spoofer = Spoofer {
         per_millisecond: 100,
         knows_ids: false,
+        bare_formerr: false,
         from: Instant::ZERO,
         until: Instant::FAR,
     };
@@ -55,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) paces: Vec<f64>,
     pub(crate) options: EngineOptions,
     pub(crate) window_max: u32,
+    /// The servers are resolvers.
+    pub(crate) recursive: bool,
     pub(crate) upstream_qps: Option<f64>,
     /// Asks of each route.
     pub(crate) asks: u64,
@@ -85,6 +90,7 @@ impl Setup {
                 rate_qps: None,
             },
             window_max: 128,
+            recursive: false,
             upstream_qps: None,
             asks: 200,
             extras: 0,
@@ -181,7 +187,7 @@ impl World {
                 engine.add_upstream(UpstreamOptions {
                     address: server.address,
                     ports: ports.clone(),
-                    recursive: false,
+                    recursive: setup.recursive,
                     window_max: setup.window_max,
                     path_window_max: setup.window_max,
                     rate_qps: setup.upstream_qps,
@@ -535,6 +541,15 @@ impl World {
         };
         if now > spoofer.until {
             return;
+        }
+        if spoofer.bare_formerr
+            && now > spoofer.from + Span::from_millis(100)
+            && let Some((port, server, query)) = self.in_use.last().cloned()
+        {
+            let (from, octets) = (self.servers[server].address, &bare_formerr(&query)[..]);
+            if self.open_ports[usize::from(port.0)] {
+                self.engine.receive(now, Received { port, from, octets });
+            }
         }
         for _ in 0..spoofer.per_millisecond {
             if self.in_use.is_empty() {
