@@ -88,6 +88,8 @@ pub struct Engine {
 #[derive(Debug)]
 pub(super) struct RouteState {
     pub(super) paths: Vec<PathIndex>,
+    /// Those that gave up their place: what is known of them is kept, and the table grows no more than there are servers.
+    left: Vec<PathIndex>,
     pub(super) zone_octets: usize,
     pub(super) pace: Option<Pace>,
     /// Names of many zones go this way; see `general`.
@@ -155,6 +157,7 @@ impl Engine {
         let route = Route(index16(self.routes.len()));
         self.routes.push(RouteState {
             paths: Vec::new(),
+            left: Vec::new(),
             zone_octets: options.zone_octets,
             pace: options.pace,
             general: false,
@@ -183,6 +186,14 @@ impl Engine {
             let taken = known.iter().map(|path| self.paths[usize::from(path.0)].bit);
             let taken = taken.fold(0u8, |taken, bit| taken | bit);
             let bit = 1 << taken.trailing_ones(); // fewer than eight are taken
+            let mut left = self.routes[usize::from(route.0)].left.iter();
+            if let Some(place) = left.position(|path| self.paths[usize::from(path.0)].upstream == upstream) {
+                let index = self.route(route).left.swap_remove(place);
+                let path = &mut self.paths[usize::from(index.0)];
+                (path.bit, path.retired) = (bit, false);
+                self.route(route).paths.push(index);
+                continue;
+            }
             let server = &self.servers[usize::from(upstream.0)];
             let floor = if server.recursive {
                 TIMEOUT_MIN_RESOLVER
@@ -219,6 +230,7 @@ impl Engine {
             if needed > 0 && path.retired && path.is_idle() {
                 needed -= 1;
                 self.route(route).paths.retain(|kept| *kept != index);
+                self.route(route).left.push(index);
             }
         }
         self.add_servers(route, upstreams);

@@ -439,5 +439,16 @@ mod tests {
         );
         engine.set_servers(Instant::ZERO, route, &servers[..1]);
         assert_eq!(asked(&mut engine), [1], "it is back");
+        // Whoever names other servers each time makes nothing grow, and what was found out about one of them is not forgotten.
+        engine.cancel_all(Instant::ZERO);
+        engine.set_servers(Instant::ZERO, route, &servers[..2]);
+        assert!(engine.shun(Instant::ZERO, route, servers[0]));
+        for round in 0..100 {
+            let first = round % 2;
+            engine.set_servers(Instant::ZERO, route, &servers[first..first + 8]);
+        }
+        assert_eq!(engine.paths.len(), servers.len());
+        engine.set_servers(Instant::ZERO, route, &servers[..2]);
+        assert_eq!(asked(&mut engine), [2], "the other is shunned");
     }
 }

@@ -15,7 +15,7 @@
 //! Whoever answers for a zone says which addresses its servers have: those in private, loopback and other special space
 //! are left out, so that nobody can turn us against our own network. Such a server can be named with a route.
 //!
-//! Bounds: [`SERVERS_PER_CUT_MAX`] servers a cut, [`CUTS_PER_LIST_MAX`] cuts a list, [`CLIMB_MAX`] steps up; what waits for a
+//! Bounds: [`SERVERS_PER_CUT_MAX`] servers a cut and [`ADDRESSES_PER_CUT_MAX`] addresses in a run, [`CUTS_PER_LIST_MAX`] cuts a list, [`CLIMB_MAX`] steps up; what waits for a
 //! cut is what the engine had in flight.
 
 use std::collections::HashMap;
@@ -39,6 +39,9 @@ const PORT: u16 = 53;
 
 /// Servers of a cut that are asked at most: a route has no more ways.
 const SERVERS_PER_CUT_MAX: usize = 8;
+
+/// Addresses that a cut's servers have in a run at most: whoever names others each minute makes nothing grow for ever.
+const ADDRESSES_PER_CUT_MAX: usize = 64;
 
 /// Cuts of a list at most: its own, and what is delegated below.
 const CUTS_PER_LIST_MAX: usize = 16;
@@ -79,6 +82,8 @@ struct Cut {
     out: u8,
     /// One about addresses was not answered: there may be more servers than were found.
     partial: bool,
+    /// Addresses that were new with it.
+    met: usize,
     climbed: usize,
     /// What was wrong first.
     fault: Option<(State, String)>,
@@ -320,7 +325,16 @@ impl<N: Network> Worker<'_, N> {
             if upstreams.len() == SERVERS_PER_CUT_MAX {
                 break;
             }
-            upstreams.extend(self.upstream_at(SocketAddr::new(address, PORT)));
+            let address = SocketAddr::new(address, PORT);
+            let direct = direct_mut(&mut self.direct);
+            if !direct.upstreams.contains_key(&address) {
+                let met = &mut direct.cuts[cut].met;
+                if *met == ADDRESSES_PER_CUT_MAX {
+                    continue;
+                }
+                *met += 1;
+            }
+            upstreams.extend(self.upstream_at(address));
         }
         let held = &mut direct_mut(&mut self.direct).cuts[cut];
         if upstreams.is_empty() {
@@ -551,6 +565,7 @@ impl Cut {
             refused: Vec::new(),
             out: 0,
             partial: false,
+            met: 0,
             climbed: 0,
             fault: None,
             ttl: KEEP_MAX,
