@@ -525,6 +525,15 @@ fn the_built_in_files_are_good() {
     }
 }
 
+/// Addresses of one unit share an answer: that is for lists whose operators say that all of their entries are that large. Of
+/// the built-in ones nobody says so, and a shared answer would clear addresses that were not asked about.
+#[test]
+fn no_built_in_list_shares_answers_among_addresses() {
+    let (catalogue, _) = Catalogue::load(true, &[]).expect("the built-in catalogue");
+    let sharing = catalogue.lists().iter().filter(|list| list.ip6_unit.is_some());
+    assert_eq!(sharing.map(|list| list.id.as_str()).collect::<Vec<_>>(), [""; 0]);
+}
+
 /// Without the built-in lists their files are read only as far as a user's zones may be in them: none is missed.
 #[test]
 fn a_dead_zone_is_known_whatever_else_is_read() {
