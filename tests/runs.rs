@@ -249,9 +249,33 @@ fn every_kind_of_difference_is_told_as_what_it_is() {
             "198.51.100.7 three listed"
         ]
     );
-    let history = json(on(&world, &["history", "198.51.100.5"]), 0);
-    assert_eq!(history["listings"][0]["list"], "two");
-    assert_eq!(history["listings"][0]["last_run"], 1);
+    // Listed still, cleared, and not known: a list that is silent, and one that is no more.
+    for (last, list, last_run, current) in [
+        (3, "one", 2, Some(true)),
+        (1, "one", 1, Some(false)),
+        (5, "two", 1, None),
+        (7, "three", 1, None),
+    ] {
+        let target = format!("198.51.100.{last}");
+        let history = json(on(&world, &["history", &target]), 0);
+        let seen = &history["listings"][0];
+        assert_eq!(
+            (&seen["list"], &seen["last_run"]),
+            (&list.into(), &last_run.into()),
+            "{seen}"
+        );
+        assert_eq!(seen["current"], Value::from(current), "{seen}");
+        let table = run(on(&world, &["history", &target, "--format", "table"]), 0);
+        let table = String::from_utf8(table.stdout).expect("text");
+        assert_eq!(table.contains("still"), current == Some(true), "{table}");
+        assert_eq!(table.contains("unknown since"), current.is_none(), "{table}");
+    }
+    let unseen = run(on(&world, &["history", "198.51.100.9"]), 0);
+    let said = String::from_utf8(unseen.stderr).expect("text");
+    assert!(
+        said.contains("in run 2, which does not know it of 1 of its lists"),
+        "{said}"
+    );
 }
 
 /// Three runs over a block, and an audit of a larger one: who was on a list is cleared only if every list that had the

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::dnsxl::{Listing, Observation};
+use crate::dnsxl::{Catalogue, Listing, Observation};
+use crate::dossier::Dossier;
 use crate::targets::Target;
 
 use super::database::Store;
@@ -35,6 +36,17 @@ pub struct Sighting {
     pub last_seen: Timestamp,
     /// In how many runs it was seen.
     pub runs: u64,
+}
+
+/// What the newest run knows of a target.
+#[derive(Debug)]
+pub struct LastWord {
+    /// The run.
+    pub run: RunId,
+    /// What was known of its lists.
+    pub catalogue: Catalogue,
+    /// What it knows.
+    pub dossier: Dossier,
 }
 
 fn number<S: serde::Serializer>(run: &RunId, serializer: S) -> Result<S::Ok, S::Error> {
@@ -76,38 +88,64 @@ impl Store {
         Ok(sightings)
     }
 
-    /// The runs that had a target among theirs: the newest `most`, by the tiles that they closed. Reads all their targets.
+    /// What the newest run that had a target among theirs knows of it, with that run's lists; none if no run had it. Reads all
+    /// targets of newer runs.
     ///
     /// # Errors
-    /// If they cannot be read.
-    pub fn runs_with(&self, target: &Target, most: usize) -> Result<Vec<RunId>, StoreError> {
-        let mut found = Vec::new();
+    /// If it cannot be read.
+    pub fn last_word(&self, target: &Target) -> Result<Option<LastWord>, StoreError> {
         for run in self.runs()?.iter().rev() {
-            if self.looked_at(run.id, |one| one == target)? {
-                found.push(run.id);
-            }
-            if found.len() == most {
-                break;
+            if let Some(number) = self.tile_with(run.id, |one| one == target)?
+                && let Some(tile) = self.tile(run.id, number)?
+            {
+                let catalogue = self.catalogue_of(run.id)?;
+                let lists: Vec<_> = catalogue.indexed().map(|(index, _)| index).collect();
+                let doubts = self.doubts(run.id, &lists)?;
+                let dossiers = self.dossiers_of(run.id, &tile, (&lists, &doubts))?;
+                let dossier = dossiers.into_iter().find(|dossier| dossier.target == *target);
+                return Ok(dossier.map(|dossier| LastWord {
+                    run: run.id,
+                    catalogue,
+                    dossier,
+                }));
             }
         }
-        Ok(found)
+        Ok(None)
     }
 
     /// Whether a run closed a tile with such a target.
     pub(super) fn looked_at(&self, run: RunId, covers: impl Fn(&Target) -> bool) -> Result<bool, StoreError> {
+        Ok(self.tile_with(run, covers)?.is_some())
+    }
+
+    /// The number of the first tile of a run with such a target.
+    fn tile_with(&self, run: RunId, covers: impl Fn(&Target) -> bool) -> Result<Option<i64>, StoreError> {
         let failed = || StoreError::sqlite(&self.path, "the runs cannot be read");
-        let query = "SELECT targets FROM tiles WHERE run = ?1";
+        let query = "SELECT number, targets FROM tiles WHERE run = ?1";
         let mut statement = self.connection.prepare_cached(query).map_err(failed())?;
         let mut rows = statement.query([run.0]).map_err(failed())?;
         while let Some(row) = rows.next().map_err(failed())? {
-            let octets: Vec<u8> = row.get(0).map_err(failed())?;
+            let octets: Vec<u8> = row.get(1).map_err(failed())?;
             let targets = super::blob::read_targets(&octets);
             let targets = targets.map_err(|what| StoreError::damaged(&self.path, what))?;
             if targets.iter().any(&covers) {
-                return Ok(true);
+                return row.get(0).map(Some).map_err(failed());
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+}
+
+impl LastWord {
+    /// Whether a list has the target now; none if the run does not know, or had not that list.
+    pub fn is_listed(&self, list: &str) -> Option<bool> {
+        let mut observations = self.dossier.observations.iter();
+        let observed = observations.find(|observed| self.catalogue.list(observed.list).id == list)?;
+        match observed.observation {
+            Observation::Listed(_) => Some(true),
+            Observation::NotListed => Some(false),
+            Observation::Unknown(_) | Observation::NotAsked(_) => None,
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub use compare::compare;
 pub use database::{BUSY_SECS, Store};
 pub use error::StoreError;
 pub use facts::{lists_of, write_facts};
-pub use history::Sighting;
+pub use history::{LastWord, Sighting};
 pub use import::Imported;
 pub use journal::RunJournal;
 pub use ledger::StoreLedger;

@@ -441,7 +441,12 @@ fn a_history_has_first_and_last_and_old_runs_can_be_removed() {
     let seen = &history[0];
     assert_eq!((seen.first_run, seen.last_run, seen.runs), (RunId(1), RunId(3), 3));
     assert_eq!(seen.codes, ["127.0.0.9"]);
-    assert_eq!(store.runs_with(&target, 2).expect("read"), [RunId(3), RunId(2)]);
+    let last = store.last_word(&target).expect("read").expect("it was looked at");
+    assert_eq!(last.run, RunId(3));
+    assert_eq!(
+        ["one", "two", "three"].map(|list| last.is_listed(list)),
+        [Some(true), Some(false), None]
+    );
     let held = RunLock::take(store.path(), RunId(1)).expect("tried");
     let removed = store.prune(1).expect("removed");
     assert_eq!(removed.iter().map(|run| run.id).collect::<Vec<_>>(), [RunId(2)]);

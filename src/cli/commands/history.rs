@@ -23,8 +23,9 @@ pub(crate) fn run(args: &HistoryArgs, quiet: bool) -> anyhow::Result<u8> {
         .map_err(|error| anyhow!("{}: {error}", visible(&args.target)))?;
     let store = Store::open_to_read(&needed(&args.db)?)?;
     let sightings = store.history(&target)?;
-    let last = store.runs_with(&target, 1)?;
-    let last = last.first().copied();
+    let last = store.last_word(&target)?;
+    // Whether it is listed still: null where the last run does not know.
+    let now = |list: &str| last.as_ref().and_then(|last| last.is_listed(list));
     let default = match io::stdout().is_terminal() {
         true => TextChoice::Table,
         false => TextChoice::Json,
@@ -35,10 +36,10 @@ pub(crate) fn run(args: &HistoryArgs, quiet: bool) -> anyhow::Result<u8> {
             let mut seen = Vec::new();
             for sighting in &sightings {
                 let mut value = serde_json::to_value(sighting)?;
-                value["current"] = Value::from(Some(sighting.last_run) == last);
+                value["current"] = Value::from(now(&sighting.list));
                 seen.push(value);
             }
-            let last = last.map(|run| run.0);
+            let last = last.as_ref().map(|last| last.run.0);
             writeln!(
                 out,
                 "{}",
@@ -51,9 +52,10 @@ pub(crate) fn run(args: &HistoryArgs, quiet: bool) -> anyhow::Result<u8> {
             table.set_header(["list", "role", "tier", "first seen", "last seen", "runs", "codes"]);
             let day = |moment: jiff::Timestamp| moment.strftime("%Y-%m-%d %H:%M").to_string();
             for sighting in &sightings {
-                let until = match Some(sighting.last_run) == last {
-                    true => "still".to_owned(),
-                    false => day(sighting.last_seen),
+                let until = match now(&sighting.list) {
+                    Some(true) => "still".to_owned(),
+                    Some(false) => day(sighting.last_seen),
+                    None => format!("{}, unknown since", day(sighting.last_seen)),
                 };
                 table.add_row([
                     sighting.list.clone(),
@@ -71,9 +73,18 @@ pub(crate) fn run(args: &HistoryArgs, quiet: bool) -> anyhow::Result<u8> {
         }
     }
     if !quiet {
-        match (last, sightings.is_empty()) {
+        match (&last, sightings.is_empty()) {
             (None, _) => talk!("reputon: no run that is kept looked at {target}"),
-            (Some(run), true) => talk!("reputon: {target} was on no list; last looked at in run {run}"),
+            (Some(last), true) => {
+                let unknown = match last.dossier.counts().unknown {
+                    0 => String::new(),
+                    lists => format!(", which does not know it of {lists} of its lists"),
+                };
+                talk!(
+                    "reputon: no run saw {target} on a list; last looked at in run {}{unknown}",
+                    last.run
+                );
+            }
             (Some(_), false) => (),
         }
     }
