@@ -13,7 +13,7 @@ use clap::{Arg, Command};
 
 use reputon::stages::{Stages, UnknownStage};
 use reputon::store::RunId;
-use reputon::targets::{Domain, Target};
+use reputon::targets::{Domain, ParseError, Target, Why};
 use reputon::wire::Name;
 use reputon::zone::DatasetKind;
 
@@ -305,6 +305,15 @@ impl FromStr for Percent {
     }
 }
 
+/// Why a text is not the one target that a command takes. No such command reads files.
+pub(crate) fn not_one(error: &ParseError) -> String {
+    match error.why {
+        Why::OneLabel => "a name of one label; write it in full, such as mail.example.org".to_owned(),
+        Why::Blank => "a name has no blank inside".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// One address.
 pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
     let wanted = "wanted is an address such as 192.0.2.7 or 2001:db8::7";
@@ -313,7 +322,7 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
         (Err(_), Ok(_)) => "a name".into(),
         (Err(_), Err(error)) => match &error.mend {
             Some(mend) if mend.parse::<IpAddr>().is_ok() => return Err(error.to_string()),
-            _ => error.why.to_string(),
+            _ => not_one(&error.why.clone().into()),
         },
     };
     Err(format!("{why}; {wanted}"))
@@ -330,8 +339,8 @@ impl FromStr for DomainName {
         match text.parse::<Target>() {
             Ok(Target::Domain(domain)) => Ok(DomainName(domain)),
             Ok(_) => Err("an address; this command takes domains, such as example.org".into()),
-            Err(error) if error.mend.is_some() => Err(error.to_string()),
-            Err(error) => Err(format!("{error}; wanted is a domain such as example.org")),
+            Err(error) if error.mend.is_some() => Err(not_one(&error)),
+            Err(error) => Err(format!("{}; wanted is a domain such as example.org", not_one(&error))),
         }
     }
 }
@@ -637,6 +646,22 @@ mod tests {
         ] {
             assert_eq!(address(text), Err(error.into()), "{text:?}");
         }
+    }
+
+    #[test]
+    fn who_takes_one_target_is_not_told_of_files() {
+        let error = |text: &str| not_one(&text.parse::<Target>().expect_err(text));
+        assert_eq!(
+            error("-"),
+            "a name of one label; write it in full, such as mail.example.org"
+        );
+        assert_eq!(error("a b.test"), "a name has no blank inside");
+        assert_eq!(
+            error("user@example.org"),
+            "a name has no '@'; did you mean example.org?"
+        );
+        let domain = "mailhost".parse::<DomainName>().expect_err("one label");
+        assert!(!domain.contains("@FILE"), "{domain}");
     }
 
     #[test]

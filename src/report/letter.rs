@@ -132,10 +132,12 @@ impl Letter {
     pub fn add(&mut self, judged: &Judged<'_>, told: &[String]) {
         if let Some(space) = judged.dossier.special_use {
             let text = format!(
-                "{} is {space} space: nobody outside can be asked about it",
-                judged.dossier.target
+                "{} is {} space: nobody outside can be asked about it",
+                judged.dossier.target,
+                space.replace('_', " ")
             );
-            self.line("Run", Mark::Note, text, None, 9);
+            let mend = "name the address or the domain that others see".to_owned();
+            self.line("Run", Mark::Note, text, Some(mend), 9);
             return;
         }
         self.lists(judged);
@@ -356,6 +358,9 @@ impl Letter {
         }
         match (self.next.is_empty(), self.count(Mark::Unknown)) {
             (false, _) => Ok(()),
+            (true, 0) if self.count(Mark::Good) + self.count(Mark::Bad) == 0 => {
+                writeln!(out, " Nothing was looked at, and nothing is known.")
+            }
             (true, 0) => writeln!(out, " Nothing: all that was looked at is in order."),
             (true, _) => writeln!(
                 out,
@@ -499,6 +504,22 @@ mod tests {
             text.contains(" ? no answer came") && text.contains("try again later"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn where_nothing_was_looked_at_nothing_is_in_order() {
+        let mut letter = Letter::new("10.1.2.3", "10.1.2.3");
+        let mend = Some("name another".to_owned());
+        letter.line("Run", Mark::Note, "10.1.2.3 is private space".to_owned(), mend, 9);
+        letter.close();
+        let mut text = Vec::new();
+        letter.write(&mut text, false).expect("memory");
+        let text = String::from_utf8(text).expect("UTF-8");
+        assert!(
+            !text.contains("in order") && text.contains("Nothing was looked at"),
+            "{text}"
+        );
+        assert!(text.contains("→ name another"), "{text}");
     }
 
     #[test]

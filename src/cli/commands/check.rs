@@ -30,6 +30,7 @@ use crate::cli::options::TextChoice;
 use crate::cli::progress::{Bars, Quiet};
 use crate::cli::records::{is_usable, talk};
 use crate::cli::stdout::stdout;
+use crate::cli::values::not_one;
 use crate::cli::{build, signals, zone_data};
 
 /// Addresses of one mail server that are looked at: more are a pool, and a pool is scanned.
@@ -59,8 +60,9 @@ pub(crate) fn run(args: &CheckArgs, quiet: bool) -> anyhow::Result<u8> {
     let subject: Target = match args.subject.parse() {
         Ok(subject) => subject,
         Err(error) => bail!(
-            "{}: {error}; check takes one host, address or domain",
-            visible(&args.subject)
+            "\"{}\": {} (check takes one host, address or domain)",
+            visible(&args.subject),
+            not_one(&error)
         ),
     };
     let lists = Lists::read(&args.lists, &args.lab, quiet)?;
