@@ -125,3 +125,25 @@ fn completions_know_what_the_help_knows() {
         assert!(bash.contains(&option), "{option}");
     }
 }
+
+/// Help that could not be written is an error, as all other output is.
+#[test]
+fn help_that_finds_no_room_is_an_error() {
+    for arguments in [&["--help"][..], &["scan", "-h"], &["--version"]] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("a device");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_reputon"))
+            .args(arguments)
+            .stdout(full)
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.starts_with("reputon: standard output cannot be written to: "),
+            "{said}"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use anyhow::anyhow;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use reputon::report::visible;
@@ -71,7 +72,12 @@ fn usage(error: &clap::Error) -> u8 {
     let plain = error.render().to_string();
     let shown = harmless(&plain);
     if shown == plain {
-        error.exit();
+        return match error.print() {
+            Err(trouble) if !error.use_stderr() && trouble.kind() != io::ErrorKind::BrokenPipe => {
+                failed(&anyhow!(trouble).context("standard output cannot be written to"), false)
+            }
+            _ => u8::try_from(error.exit_code()).unwrap_or(FAILED),
+        };
     }
     talk!("{}", shown.trim_end());
     FAILED

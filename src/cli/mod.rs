@@ -1,7 +1,7 @@
 //! The command line: what was typed (`args`, `options`, `values`, `numbers`), what stands in the configuration file (`config`), what
 //! teaches it (`help`, `pages`), what others must not see of it (`hide`), what of it is no text (`not_utf8`), the room that there is for it (`room`), parts made of it
 //! (`build`, `ground`), what is done (`commands`), and where results go (`reports`, `records`, `progress`,
-//! `notify`).
+//! `terminal`, `notify`).
 //!
 //! clap stays here: nothing of the library sees a flag. Standard output is data, standard error is talk.
 
@@ -27,6 +27,7 @@ mod room;
 mod signals;
 mod stdout;
 mod talk;
+mod terminal;
 mod values;
 mod zone_data;
 

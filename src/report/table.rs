@@ -22,6 +22,9 @@ use super::summary::{ENTRIES_MAX, ROWS_MAX, Summary, several};
 /// The narrowest table that can be read: narrower terminals wrap.
 const WIDTH_MIN: u16 = 40;
 
+/// Narrower than this, a row is written below itself.
+const WIDTH_TABLE: u16 = 56;
+
 /// A table for people.
 #[derive(Debug)]
 pub struct TableSink<W: Write> {
@@ -52,6 +55,9 @@ impl<W: Write> TableSink<W> {
     }
 
     fn table(&mut self, header: &[&str], rows: Vec<Vec<Cell>>) -> io::Result<()> {
+        if self.width < WIDTH_TABLE {
+            return self.stacked(header, &rows);
+        }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -65,6 +71,30 @@ impl<W: Write> TableSink<W> {
         table.add_rows(rows);
         for line in table.lines() {
             writeln!(self.out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Each row as some lines, its first cell unbroken: columns of a few letters break addresses in two.
+    fn stacked(&mut self, header: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
+        let width = usize::from(self.width);
+        for row in rows {
+            for (at, (head, cell)) in header.iter().zip(row).enumerate() {
+                let text = cell.content();
+                let mut line = match at {
+                    0 => String::new(),
+                    _ if text.is_empty() => continue,
+                    _ => format!("  {}:", head.to_lowercase()),
+                };
+                for word in text.split_whitespace() {
+                    if line.chars().count() + 1 + word.chars().count() > width && !line.trim().is_empty() {
+                        writeln!(self.out, "{line}")?;
+                        line = "   ".to_owned();
+                    }
+                    line = format!("{line} {word}");
+                }
+                writeln!(self.out, "{line}")?;
+            }
         }
         Ok(())
     }

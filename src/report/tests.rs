@@ -329,6 +329,25 @@ fn the_table_of_one_target_shows_its_entries() {
 }
 
 #[test]
+fn on_a_narrow_terminal_no_target_is_broken_in_two() {
+    let long = "2001:db8:1234:5678:9abc:def0:1234:5678";
+    let dossiers =
+        ["192.0.2.100", long].map(|target| sample::dossier(target, &[("beta", sample::listed(Role::Block, Tier::B))]));
+    for width in [40, 50] {
+        let mut out = Vec::new();
+        feed(&mut TableSink::new(&mut out, width, false), &dossiers).expect("to memory");
+        let text = String::from_utf8(out).expect("UTF-8");
+        let listed: Vec<&str> = text.lines().skip_while(|line| *line != "Listed").collect();
+        for target in ["192.0.2.100", long] {
+            assert!(listed.contains(&format!(" {target}").as_str()), "{text}");
+        }
+        let listed = listed.into_iter().take_while(|line| !line.is_empty());
+        let longest = listed.map(|line| line.chars().count()).max();
+        assert!(longest.is_some_and(|longest| longest <= usize::from(width)), "{text}");
+    }
+}
+
+#[test]
 fn the_table_is_a_screenful_however_many_are_listed() {
     let listed = |at: u8| {
         sample::dossier(

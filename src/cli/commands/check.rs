@@ -31,7 +31,7 @@ use crate::cli::progress::{Bars, Quiet};
 use crate::cli::records::{is_usable, talk};
 use crate::cli::stdout::stdout;
 use crate::cli::values::not_one;
-use crate::cli::{build, signals, zone_data};
+use crate::cli::{build, signals, terminal, zone_data};
 
 /// Addresses of one mail server that are looked at: more are a pool, and a pool is scanned.
 const ADDRESSES_MAX: usize = 4;
@@ -317,8 +317,7 @@ fn write(
     let mut out = stdout();
     match args.format.format.unwrap_or(default) {
         TextChoice::Table => {
-            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            letter.write(&mut out, io::stdout().is_terminal() && !plain)?;
+            letter.write(&mut out, terminal::colour())?;
         }
         TextChoice::Json => {
             let mut record = serde_json::to_value(&letter)?;

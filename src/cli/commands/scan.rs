@@ -22,13 +22,10 @@ use crate::cli::options::{OutputOptions, ScanFormat};
 use crate::cli::progress::{Bars, Quiet};
 use crate::cli::records::{is_usable, list_record, planned, reached, run_record, talk, unproved};
 use crate::cli::reports::{Output, Reports};
-use crate::cli::signals;
 use crate::cli::stdout::stdout;
 use crate::cli::talk::talk;
 use crate::cli::values::OutputKind;
-
-/// Columns of a table where the terminal does not say.
-const WIDTH_DEFAULT: u16 = 100;
+use crate::cli::{signals, terminal};
 
 /// Scans.
 pub(crate) fn run(args: &ScanArgs, quiet: bool) -> anyhow::Result<u8> {
@@ -213,15 +210,11 @@ pub(crate) fn paths(options: &OutputOptions) -> Vec<PathBuf> {
 }
 
 pub(crate) fn report_options(output: &OutputOptions) -> Options {
-    let terminal = io::stdout().is_terminal();
     Options {
         all_rows: output.all_rows,
-        width: std::env::var("COLUMNS")
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(WIDTH_DEFAULT),
+        width: terminal::width(),
         revisable: false,
-        colour: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        colour: terminal::colour(),
     }
 }
 
