@@ -70,6 +70,34 @@ fn too_little_known_is_no_verdict() {
     assert!(audit["reasons"].to_string().contains("90 % are needed"), "{audit}");
 }
 
+/// Nothing could be asked: no advice, and a status that says so.
+#[test]
+fn a_block_of_special_use_is_no_verdict_and_no_success() {
+    let output = audit(&["10.0.0.0/30", "-f", "table"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("10.0.0.0/30: no verdict"), "{said}");
+    assert_eq!(output.status.code(), Some(3), "{said}");
+}
+
+/// A softer list that does not work forbids no recommendation, and is named beside it.
+#[test]
+fn a_list_that_could_not_be_used_is_named_to_who_decides() {
+    let lists = [
+        "198.51.100.0/28",
+        "--lists",
+        "lab-brute,f08-refused",
+        "--timeout",
+        "0.3",
+        "--retries",
+        "0",
+    ];
+    let reasons = json(&lists)["audit"]["reasons"].to_string();
+    assert!(
+        reasons.contains("1 list could not be used") && reasons.contains("f08-refused"),
+        "{reasons}"
+    );
+}
+
 #[test]
 fn every_form_opens_with_the_recommendation() {
     let folder = tempfile::tempdir().expect("a place for temporary files");

@@ -321,6 +321,7 @@ mod tests {
             answered: 1,
             coverage: 1.0,
             hard: Vec::new(),
+            soft: Vec::new(),
         };
         let news = News {
             run: &run,

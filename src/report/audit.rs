@@ -52,7 +52,10 @@ fn facts(audit: &Audited) -> Part {
             ),
         },
     );
-    fact("Coverage", format!("{:.1} %", 100.0 * audit.coverage));
+    fact(
+        "Coverage of lists that worked",
+        format!("{:.1} %", 100.0 * audit.coverage),
+    );
     fact("Listed", part(all.listed, all.addresses));
     fact("On tier A (hard)", part(all.tier_a, all.addresses));
     fact("On tier B (minor)", part(all.tier_b, all.addresses));

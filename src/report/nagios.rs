@@ -46,6 +46,7 @@ mod tests {
             answered: 990,
             coverage: 0.99,
             hard: vec![(ListIndex(0), 1.0)],
+            soft: Vec::new(),
         };
         insta::assert_snapshot!(nagios_line(&run, 0.9), @r"REPUTON CRITICAL - 3 of 256 targets listed (A 1, B 0, C 2), coverage 99.0 % | listed=3;0;;0;256 tier_a=1;;0;0 tier_b=0;;0;0 tier_c=2;0;;0 coverage=99.0%;90.0:;50:;0;100");
         run.hit = [0; 4];

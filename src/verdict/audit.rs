@@ -42,6 +42,9 @@ const CONTACTS_MAX: usize = 16;
 /// Domains of names that are told.
 const DOMAINS_SHOWN: usize = 20;
 
+/// Lists that could not be used, of which the ids are told.
+const LISTS_NAMED: usize = 8;
+
 /// The least coverage that allows a recommendation.
 const COVERAGE_MIN: f64 = 0.9;
 
@@ -136,6 +139,26 @@ pub struct Neighbour {
     /// How much of it is listed.
     #[serde(flatten)]
     pub density: Density,
+}
+
+/// The softer block lists that could not be used: they forbid no recommendation, and who decides is to know of them.
+fn silent(catalogue: &Catalogue, tallied: &Tallied) -> Option<String> {
+    let lacking = tallied.soft.iter().filter(|(_, known)| *known < COVERAGE_MIN);
+    let ids: Vec<&str> = lacking.map(|(list, _)| catalogue.list(*list).id.as_str()).collect();
+    let shown = ids[..ids.len().min(LISTS_NAMED)].join(", ");
+    let more = match ids.len().saturating_sub(LISTS_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match ids.len() {
+        0 => None,
+        1 => Some(format!(
+            "1 list could not be used, and whether it has the block is not known: {shown}"
+        )),
+        number => Some(format!(
+            "{number} lists could not be used, and whether they have the block is not known: {shown}{more}"
+        )),
+    }
 }
 
 /// Counts a block, address by address.
@@ -343,9 +366,9 @@ impl Audit {
         }
         let lacking = !reasons.is_empty();
         reasons.extend(found.into_iter().map(|(_, reason)| reason));
-        match (lacking, worst) {
-            (true, _) => (Advice::NoVerdict, reasons),
-            (false, Some(advice)) => (advice, reasons),
+        let advice = match (lacking, worst) {
+            (true, _) => Advice::NoVerdict,
+            (false, Some(advice)) => advice,
             (false, None) => {
                 reasons.push(match self.all.listed {
                     0 => "no address is on any block list that was asked".into(),
@@ -354,9 +377,11 @@ impl Audit {
                         of(listed, self.all.addresses)
                     ),
                 });
-                (Advice::Fair, reasons)
+                Advice::Fair
             }
-        }
+        };
+        reasons.extend(silent(catalogue, tallied));
+        (advice, reasons)
     }
 
     /// What speaks against the block, the weightiest first.

@@ -106,6 +106,8 @@ pub struct Tallied {
     /// Of each planned tier-A block list, in the order of the catalogue, the share answered; 0 if it was unhealthy at
     /// the start.
     pub hard: Vec<(ListIndex, f64)>,
+    /// The same of each other planned block list.
+    pub soft: Vec<(ListIndex, f64)>,
 }
 
 impl Tally {
@@ -177,7 +179,7 @@ impl Tally {
     pub fn finish(&self, catalogue: &Catalogue, healthy: impl Fn(ListIndex) -> bool) -> Tallied {
         let mut all = Pairs::default();
         let mut usable = Pairs::default();
-        let mut hard = Vec::new();
+        let (mut hard, mut soft) = (Vec::new(), Vec::new());
         for (at, pairs) in self.pairs.iter().enumerate().filter(|(_, pairs)| pairs.planned > 0) {
             let index = ListIndex(at as u16); // `pairs` grows by list indexes alone
             let (list, healthy) = (catalogue.list(index), healthy(index));
@@ -187,8 +189,11 @@ impl Tally {
                 usable.planned += pairs.planned;
                 usable.answered += pairs.answered;
             }
-            if list.role == Role::Block && list.tier == Tier::A {
-                hard.push((index, if healthy { pairs.share() } else { 0.0 }));
+            let share = if healthy { pairs.share() } else { 0.0 };
+            match (list.role, list.tier) {
+                (Role::Block, Tier::A) => hard.push((index, share)),
+                (Role::Block, _) => soft.push((index, share)),
+                _ => {}
             }
         }
         let nothing_to_ask = self.targets == self.special && self.unreached == 0;
@@ -200,6 +205,7 @@ impl Tally {
             answered: all.answered,
             coverage: if nothing_to_ask { 1.0 } else { usable.share() },
             hard,
+            soft,
         }
     }
 

@@ -10,7 +10,7 @@ use reputon::report::{ListRecord, Outputs, RunEnd, RunHead, RunRecord, nagios_li
 use reputon::scan::{Order, Receiver, Stop};
 use reputon::store::{Store, StoreError, StoredRun};
 use reputon::targets::Cover;
-use reputon::verdict::{Audit, Audited, ExitStatus, Judge, NagiosStatus, Tally, Weights};
+use reputon::verdict::{Advice, Audit, Audited, ExitStatus, Judge, NagiosStatus, Tally, Weights};
 
 use crate::cli::args::{AuditArgs, ReportArgs};
 use crate::cli::commands::audit::conclude;
@@ -186,8 +186,9 @@ pub(crate) fn write(store: &Store, run: &StoredRun, wanted: &Wanted<'_>) -> anyh
             status => status.code(),
         });
     }
+    let no_verdict = audited.is_some_and(|audited| audited.recommendation == Advice::NoVerdict);
     Ok(match tallied.exit_status(exit.fail_on.tier(), min_coverage) {
-        ExitStatus::Clean if record.unproved > 0 => ExitStatus::Incomplete.code(),
+        ExitStatus::Clean if no_verdict || record.unproved > 0 => ExitStatus::Incomplete.code(),
         status => status.code(),
     })
 }

@@ -10,7 +10,7 @@ use reputon::dnsxl::ListIndex;
 use reputon::dossier::Difference;
 use reputon::report::{Format, HeldSink, ListRecord, Options, Outputs, RunEnd, RunHead, nagios_line};
 use reputon::scan::{Progress, RealNetwork, Receiver, Scan, StopReason};
-use reputon::verdict::{Audit, ExitStatus, Judge, NagiosStatus, Tally, Weights};
+use reputon::verdict::{Advice, Audit, ExitStatus, Judge, NagiosStatus, Tally, Weights};
 
 use crate::cli::args::{AuditArgs, ScanArgs};
 use crate::cli::commands::report::{Wanted, WantedAudit};
@@ -194,8 +194,9 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         return Ok(FAILED);
     }
     told?;
+    let no_verdict = audited.is_some_and(|audited| audited.recommendation == Advice::NoVerdict);
     Ok(match tallied.exit_status(args.exit.fail_on.tier(), min_coverage) {
-        ExitStatus::Clean if unproved(&report) > 0 => ExitStatus::Incomplete.code(),
+        ExitStatus::Clean if no_verdict || unproved(&report) > 0 => ExitStatus::Incomplete.code(),
         status => status.code(),
     })
 }
