@@ -12,13 +12,19 @@
 //!
 //! All lists become `unverified` and none is a default one: who wrote the old file cannot vouch for today. Zones that are
 //! dead are told when the file is loaded.
+//!
+//! Zones that the built-in catalogue has are left out: a list of the file would take the place of the built-in one, and make an
+//! allow list, or grades that every sender has, a block list.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
+use std::sync::OnceLock;
 
 use crate::wire::Name;
 
+use super::catalogue::Catalogue;
 use super::codes::{CodePattern, is_refusal_space};
+use super::list::Status;
 use super::mistake::{Mistake, Place, Warning};
 use super::ucl::{Block, Entry, Value, parse};
 
@@ -104,6 +110,11 @@ pub fn import(name: &str, text: &str) -> Result<Imported, Mistake> {
             }
         }
     }
+    let known = leave_known(name, &mut found, &mut skipped);
+    if found.is_empty() && !known.is_empty() {
+        let mend = format!("select them with --lists {}", known.join(","));
+        return Err(failed("holds no list that is not built in", &mend));
+    }
     if found.is_empty() {
         let mend = "write a zone a line, or name an rbl.conf, a check_rbl.ini, or rbldnsd's ZONE:TYPE:FILE";
         return Err(failed("holds no list", mend));
@@ -112,6 +123,37 @@ pub fn import(name: &str, text: &str) -> Result<Imported, Mistake> {
         toml: compose(name, &found),
         lists: found.len(),
         skipped,
+    })
+}
+
+/// Leaves out the lists that are built in, with a word for each; returns their ids.
+fn leave_known(name: &str, found: &mut Vec<Found>, skipped: &mut Vec<Warning>) -> Vec<String> {
+    let mut known = Vec::new();
+    found.retain(|list| {
+        let Some((_, id)) = built_in()
+            .iter()
+            .find(|(zone, _)| zone.eq_ignore_ascii_case(&list.zone))
+        else {
+            return true;
+        };
+        skipped.push(Warning {
+            place: whole(name),
+            text: format!("{} is built in, with its codes and terms: --lists {id}", list.zone),
+        });
+        known.push(id.clone());
+        false
+    });
+    known
+}
+
+/// The zones and ids of the built-in lists that are not known to be dead, read once.
+fn built_in() -> &'static [(String, String)] {
+    static ZONES: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    ZONES.get_or_init(|| {
+        let read = Catalogue::load(true, &[]);
+        let (catalogue, _) = read.unwrap_or_else(|errors| unreachable!("the built-in catalogue is good: {errors}"));
+        let alive = catalogue.lists().iter().filter(|list| list.status != Status::Retired);
+        alive.map(|list| (list.zone.clone(), list.id.clone())).collect()
     })
 }
 
@@ -401,8 +443,7 @@ fn fresh_id(zone: &str, ids: &mut HashSet<String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalogue::Catalogue;
-    use super::super::list::{Role, Status};
+    use super::super::list::Role;
     use super::*;
     use crate::targets::Kind;
 
@@ -515,6 +556,20 @@ mod tests {
             (Role::Allow, Role::Block)
         );
         assert_eq!((codes(2).len(), codes(3).len()), (0, 0));
+    }
+
+    /// check_rbl's own file has allow lists among its block lists, and knows no codes.
+    #[test]
+    fn what_is_built_in_is_not_replaced_by_what_an_old_file_knows_of_it() {
+        let text = "server=list.dnswl.org\nserver=ZEN.spamhaus.org\nserver=bl.example.org\n";
+        let (catalogue, imported) = imported(text);
+        assert_eq!(zones(&catalogue), ["bl.example.org"]);
+        let told: Vec<String> = imported.skipped.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("list.dnswl.org is built in, with its codes and terms: --lists dnswl"));
+        let grades = "rbls { m { rbl = \"rep.mailspike.net\"; returncodes { GOOD = \"127.0.0.18\"; } } }";
+        let error = import("x", grades).expect_err("nothing is left").to_string();
+        assert!(error.contains("--lists mailspike-rep"), "{error}");
     }
 
     #[test]

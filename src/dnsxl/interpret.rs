@@ -5,7 +5,8 @@
 //! 3. a defined listing code → `listed`, whatever stands beside it (all A records are read, RFC 5782 §2.3); with undefined
 //!    codes beside it, or cut short, it is `partial`: nobody may conclude from it what the target is *not* listed for
 //! 4. TC without a listing → `timeout`: servers that limit rates answer so, and it never means "not listed"
-//! 5. codes that the table defines as no listing → `not_listed`; codes that it does not define → `invalid_answer`
+//! 5. codes that the table defines as no listing → `not_listed`; codes that it does not define, or records beside them that
+//!    cannot be read → `invalid_answer`
 //! 6. NXDOMAIN or NODATA → `not_listed`; an answer section of which nothing can be read → `invalid_answer`
 //! 7. SERVFAIL and every other response code → `servfail`: the server did not answer the question
 
@@ -47,6 +48,13 @@ impl<'a> Heard<'a> {
             answers: reply.answers,
             answer,
         }
+    }
+}
+
+impl Heard<'_> {
+    /// Whether there are records that cannot be read.
+    fn is_damaged(&self) -> bool {
+        self.answer.is_some_and(|answer| answer.malformed > 0)
     }
 }
 
@@ -95,7 +103,9 @@ impl<'a> Reader<'a> {
             Sight::NxDomain | Sight::NoData => return Observation::NotListed,
             Sight::Codes(codes, cut) => (codes, cut),
         };
-        let read = self.read(&codes);
+        let mut read = self.read(&codes);
+        // What cannot be read may have been any code.
+        read.undefined |= heard.is_damaged();
         if !read.codes.is_empty() {
             let ttl = heard.answer.and_then(Answer::ttl_min).unwrap_or(0);
             return Observation::Listed(Box::new(read.listing(ttl, cut)));
@@ -199,7 +209,7 @@ impl<'a> Reader<'a> {
 /// A positive or negative reply without A records.
 fn without_addresses(heard: Heard<'_>) -> Sight {
     let aliased = heard.answer.is_some_and(|answer| !answer.aliases.is_empty());
-    let ended = heard.answer.is_some_and(|answer| answer.soa.is_some());
+    let ended = heard.answer.is_some_and(|answer| answer.soa.is_some()) && !heard.is_damaged();
     if heard.truncated {
         Sight::Cut
     } else if heard.rcode == Rcode::NXDOMAIN {

@@ -249,3 +249,31 @@ proptest! {
         }
     }
 }
+
+/// A record that cannot be read may have been any code: what is beside it stands, and clears nobody.
+#[test]
+fn what_cannot_be_read_is_not_taken_for_nothing() {
+    let mut list = coded("bl.example", &[("127.0.0.2", "spam"), ("127.0.0.9", "no listing")]);
+    list.codes.entries[1].listing = false;
+    let damaged = |octets: [u8; 4]| Answer {
+        malformed: 1,
+        ..addresses(&[octets])
+    };
+    assert!(listing(&list, &damaged([127, 0, 0, 2])).partial);
+    assert!(!listing(&list, &addresses(&[[127, 0, 0, 2]])).partial);
+    let (whole, part) = (addresses(&[[127, 0, 0, 9]]), damaged([127, 0, 0, 9]));
+    assert_eq!(interpret(&list, heard(&whole)), Observation::NotListed);
+    assert_eq!(
+        interpret(&list, heard(&part)),
+        Observation::Unknown(Cause::InvalidAnswer)
+    );
+    // An alias within the zone that ends without an address, and one of which the address cannot be read.
+    let mut alias = nothing_from("bl.example");
+    alias.aliases.push(name("x.bl.example"));
+    assert_eq!(interpret(&list, heard(&alias)), Observation::NotListed);
+    alias.malformed = 1;
+    assert_eq!(
+        interpret(&list, heard(&alias)),
+        Observation::Unknown(Cause::InvalidAnswer)
+    );
+}
