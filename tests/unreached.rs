@@ -137,6 +137,14 @@ fn a_merged_run_without_one_of_its_shares_is_not_covered() {
     };
     let said = String::from_utf8_lossy(&import("1").stderr).into_owned();
     assert!(said.contains("has no share 2 of 2 yet"), "{said}");
+    let mut runs = reputon();
+    runs.args(["runs", "--format", "json", "--db"]).arg(&merged);
+    let runs: Value = serde_json::from_str(&text(&ended(runs).0)).expect("JSON");
+    assert_eq!(
+        (&runs[0]["state"], &runs[0]["complete"]),
+        (&"open".into(), &0.5.into()),
+        "{runs}"
+    );
     let (half, table) = status();
     assert_eq!(half, Some(3), "{table}");
     assert!(table.contains("Coverage: 50.0 %"), "{table}");

@@ -63,6 +63,10 @@ fn row(store: &Store, run: &StoredRun) -> Value {
         .as_deref()
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
+    // Of shares that are missing nothing is known.
+    let here = run.target_count as f64 / run.all_targets().max(1) as f64;
+    let complete = record["complete"].as_f64();
+    let complete = complete.map(|share| (share * here * 10_000.0).round() / 10_000.0); // as run records have it
     let moment = |moment: jiff::Timestamp| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     json!({
         "run": run.id.0,
@@ -70,7 +74,7 @@ fn row(store: &Store, run: &StoredRun) -> Value {
         "finished": run.ended.map(moment),
         "state": state,
         "targets": run.target_count,
-        "complete": record["complete"],
+        "complete": complete,
         "label": run.label,
         "catalogue": run.plan.get("catalogue"),
         "seed": run.seed,
