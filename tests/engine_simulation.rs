@@ -364,6 +364,28 @@ fn probes_of_a_dead_server_go_to_one_that_answers_before_a_second_is_over() {
     });
 }
 
+/// The same far away: no later than what is late there, for a round trip more would be a third of a second.
+#[test]
+fn probes_of_a_dead_server_go_to_a_far_one_as_soon_as_they_are_late() {
+    each_seed(20, |seed| {
+        let far = Server {
+            rtt: MS(280),
+            ..Server::good(2)
+        };
+        let setup = Setup::new(vec![Server::silent(1), far], &[&[0, 1]]);
+        let mut world = World::new(setup, seed);
+        world.stop_feeding();
+        let began = world.now();
+        for _ in 0..6 {
+            world.probe(0);
+        }
+        world.finish();
+        assert_eq!(world.ended, answered(6));
+        let took = world.now().since(began);
+        assert!(took < MS(800), "{took:?}");
+    });
+}
+
 /// What is only far is waited for: where nobody has answered yet, looking at it does not make it lost.
 #[test]
 fn a_far_server_is_asked_once_for_each_probe() {

@@ -2,7 +2,7 @@
 
 use crate::clock::{Instant, Span};
 use crate::datagram::Port;
-use crate::exchange::{End, Unsent};
+use crate::exchange::{End, Route, Unsent};
 
 use super::breaker::Tripped;
 use super::core::Engine;
@@ -90,13 +90,28 @@ impl Engine {
         let slot = &self.slots[index];
         let path = match slot.pinned {
             true => slot.path,
-            false => self.best_path(now, slot.route, slot.tried),
+            false => self.path_again(now, slot.route, slot.tried),
         };
         if self.paths[usize::from(path.0)].breaker.is_dead() && !slot.probe {
             self.end_given_up(now, index);
         } else {
             self.enqueue(index, path, true);
         }
+    }
+
+    /// The path for what was lost: one that was not tried, but for one that was asked and has not answered anybody yet while
+    /// another has.
+    fn path_again(&self, now: Instant, route: Route, tried: u8) -> PathIndex {
+        let best = self.best_path(now, route, tried);
+        let path = &self.paths[usize::from(best.0)];
+        if path.rtt.is_unknown() && path.window.in_flight() > 0 {
+            let any = self.best_path(now, route, 0);
+            let other = &self.paths[usize::from(any.0)];
+            if !other.is_unheard() && other.breaker.is_closed() && !other.is_left() {
+                return any;
+            }
+        }
+        best
     }
 
     /// What waits for a path that is held goes elsewhere if there is an elsewhere; if the path has died, what cannot go
@@ -163,5 +178,176 @@ impl Engine {
     pub(super) fn rest(&mut self, now: Instant, index: SlotIndex) {
         self.slots[index].state = State::Resting;
         self.wheel.arm(index, now + REST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::datagram::{Batch, Received};
+    use crate::engine::core::EngineOptions;
+    use crate::engine::path::RouteOptions;
+    use crate::engine::upstream::UpstreamOptions;
+    use crate::exchange::{Ask, Ticket};
+    use crate::wire::{Name, Rcode, Rtype};
+
+    /// Authorities of one zone, 50 ms away.
+    struct World {
+        engine: Engine,
+        route: Route,
+        now: Instant,
+        /// Server, name and time of each packet.
+        sent: Vec<(u8, Name, Instant)>,
+        coming: Vec<(Instant, Port, std::net::SocketAddr, Vec<u8>)>,
+    }
+
+    impl World {
+        fn new(servers: u8) -> World {
+            let options = EngineOptions {
+                slots: 256,
+                timeout: Span::from_secs(3),
+                retries: 3,
+                rate_qps: None,
+            };
+            let mut engine = Engine::new(options, StdRng::seed_from_u64(1));
+            let upstreams = (0..servers).map(|last| {
+                let ports = vec![engine.add_port()];
+                engine.add_upstream(UpstreamOptions {
+                    address: ([192, 0, 2, last], 53).into(),
+                    ports,
+                    recursive: false,
+                    window_max: 128,
+                    path_window_max: 128,
+                    rate_qps: None,
+                    careful: true,
+                    trains: false,
+                })
+            });
+            let upstreams = upstreams.collect();
+            let route = engine.add_route(RouteOptions {
+                upstreams,
+                zone_octets: 0,
+                pace: None,
+            });
+            World {
+                engine,
+                route,
+                now: Instant::ZERO,
+                sent: Vec::new(),
+                coming: Vec::new(),
+            }
+        }
+
+        fn ask(&mut self, name: &str) {
+            let ask = Ask {
+                ticket: Ticket(0),
+                name: &name.parse().expect("a name"),
+                rtype: Rtype::A,
+                route: self.route,
+                probe: false,
+            };
+            self.engine.submit(self.now, ask).expect("room");
+        }
+
+        /// Lets some hundredths of a second go by. Packets that `answers` says so of are answered.
+        fn go_on(&mut self, steps: u32, answers: impl Fn(u8, &Name) -> bool) {
+            for _ in 0..steps {
+                self.engine.handle_timeout(self.now);
+                let mut batch = Batch::new();
+                self.engine.poll_transmit(self.now, &mut batch);
+                for cell in batch.as_slice() {
+                    let std::net::IpAddr::V4(address) = cell.to.ip() else {
+                        continue;
+                    };
+                    let (server, mut message) = (address.octets()[3], cell.octets().to_vec());
+                    let end = 12 + message[12..].iter().position(|octet| *octet == 0).expect("a root");
+                    let labels = String::from_utf8(message[13..end].to_vec()).expect("a label of letters");
+                    let name: Name = labels
+                        .split(char::from(4))
+                        .next()
+                        .expect("one")
+                        .parse()
+                        .expect("a name");
+                    self.sent.push((server, name.clone(), self.now));
+                    if answers(server, &name) {
+                        message[2] |= 0x84;
+                        message[3] = Rcode::NXDOMAIN.0;
+                        let at = self.now + Span::from_millis(50);
+                        self.coming.push((at, cell.port, cell.to, message));
+                    }
+                }
+                self.now += Span::from_millis(10);
+                while self.coming.first().is_some_and(|next| next.0 <= self.now) {
+                    let (_, port, from, octets) = self.coming.remove(0);
+                    let octets = &octets;
+                    self.engine.receive(self.now, Received { port, from, octets });
+                }
+            }
+        }
+
+        /// When, and of whom, a name was asked.
+        fn asked(&self, name: &str) -> Vec<(u8, u64)> {
+            let name: Name = name.parse().expect("a name");
+            let of_it = self.sent.iter().filter(|(_, sent, _)| *sent == name);
+            of_it
+                .map(|(server, _, at)| (*server, at.as_nanos() / 1_000_000))
+                .collect()
+        }
+    }
+
+    /// Time-outs grow where nothing comes; what is lost by chance while others are answered is not waited for the longer.
+    #[test]
+    fn time_outs_double_only_where_nothing_has_come_since() {
+        let lost: Name = "lost".parse().expect("a name");
+        for others in [true, false] {
+            let mut world = World::new(1);
+            for number in 0..30 {
+                world.ask(&format!("n{number}"));
+            }
+            world.go_on(100, |_, _| true);
+            world.ask("lost");
+            for number in 0..20 {
+                if others {
+                    world.ask(&format!("m{number}"));
+                }
+                world.go_on(10, |_, name| *name != lost);
+            }
+            let at: Vec<u64> = world.asked("lost").iter().map(|(_, at)| *at).collect();
+            assert_eq!(at.len(), 4, "{at:?}");
+            let gaps = [at[1] - at[0], at[2] - at[1], at[3] - at[2]].map(|gap| gap / 100);
+            match others {
+                true => assert_eq!(gaps, [2, 2, 4]),
+                false => assert_eq!(gaps, [2, 4, 8]),
+            }
+        }
+    }
+
+    /// Of two servers, where neither says anything: a second for each, and two for each.
+    #[test]
+    fn time_outs_double_for_each_server_by_itself() {
+        let mut world = World::new(2);
+        world.ask("lost");
+        world.go_on(700, |_, _| false);
+        let asked = world.asked("lost");
+        let at: Vec<u64> = asked.iter().map(|(_, at)| *at / 1_000).collect();
+        assert_eq!(at, [0, 1, 2, 4], "{asked:?}");
+        assert_eq!(world.engine.open(), 0, "it has ended");
+    }
+
+    /// What the server that lives has lost goes to it once more, and not to the other, of which nothing is known but that it
+    /// was asked.
+    #[test]
+    fn what_is_lost_goes_to_a_server_that_has_answered() {
+        let mut world = World::new(2);
+        ["a", "b", "c", "d"].into_iter().for_each(|name| world.ask(name));
+        let lost: Name = "b".parse().expect("a name");
+        let (first, heard) = (std::cell::Cell::new(true), 1);
+        world.go_on(40, |server, name| server == heard && (*name != lost || !first.take()));
+        let asked = world.asked("b");
+        assert_eq!(asked.first().map(|(server, _)| *server), Some(heard), "{asked:?}");
+        assert_eq!(asked.get(1).map(|(server, _)| *server), Some(heard), "{asked:?}");
     }
 }

@@ -9,7 +9,7 @@ const MARGIN: u64 = 4;
 /// Replies that show how long they take on a path, cache misses included, and the shortest time-out from then on. What is lost
 /// holds its place in the window until then: with one packet in fifty lost and 80 ms away, a floor of 800 ms costs a fifth of
 /// a resolver's window.
-const TIMED_TO_TRUST: u32 = 64;
+const TIMED_TO_TRUST: u32 = 16;
 const FLOOR_TRUSTED: Span = Span::from_millis(400);
 
 /// What is known of the round-trip time of a path.
@@ -121,5 +121,16 @@ mod tests {
         }
         assert_eq!(rtt.timeout(1), MS(50));
         assert_eq!(Rtt::new(MS(50), MS(20)).timeout(1), MS(20));
+    }
+
+    #[test]
+    fn a_resolver_is_trusted_when_a_few_replies_were_timed() {
+        let mut rtt = Rtt::new(MS(800), MS(3_000));
+        let mut timeouts = Vec::new();
+        for _ in 0..20 {
+            rtt.sample(MS(80));
+            timeouts.push(rtt.timeout(1));
+        }
+        assert_eq!(timeouts[14..17], [MS(800), MS(400), MS(400)]);
     }
 }

@@ -192,6 +192,7 @@ impl Engine {
         let last = slot.tries > 0 && slot.tries >= self.options.retries;
         slot.edns = server.edns && if server.edns_answered { !last } else { !hushed };
         slot.demand_case = path.case != Case::Lost;
+        let heard = slot.tries > 0 && path.breaker.heard_since(slot.sent);
         slot.state = State::InFlight;
         slot.id = id;
         slot.port = port;
@@ -199,8 +200,14 @@ impl Engine {
         let again = slot.tries > 0;
         slot.tries = slot.tries.saturating_add(1);
         // Time-outs grow with the tries that the same server has let pass.
-        let patience = if slot.tried & path.bit == 0 { 1 } else { slot.tries };
+        let is_first = slot.tried & path.bit == 0;
         slot.tried |= path.bit;
+        let patience = match slot.tries_each() {
+            _ if is_first => 1,
+            // It has answered others since: the way is as it was, and the one before this was lost by chance.
+            each if heard => each - 1,
+            each => each,
+        };
         let tail = QueryTail {
             rtype: slot.rtype,
             flags: Flags {

@@ -78,6 +78,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Packets sent to each of the servers that were tried, this one included: they take turns.
+    pub(super) fn tries_each(&self) -> u8 {
+        self.tries.div_ceil(self.tried.count_ones().max(1) as u8)
+    }
+
     fn empty() -> Slot {
         Slot {
             state: State::Free,

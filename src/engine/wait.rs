@@ -21,9 +21,9 @@ const LOOK: Span = Span::from_millis(100);
 /// Another server is not asked sooner than this: the longest way around the world and back, and some.
 const ELSEWHERE_MIN: Span = Span::from_millis(400);
 
-/// Nor sooner than after so many of its round trips: a server that is left for being late is farther than that, and would
-/// have answered a third of the questions at most.
-const ELSEWHERE_TRIPS: u64 = 2;
+/// Nor sooner than after its round trip and one part in so many more, which is what is late on any way: a server that is left
+/// for being late is farther than both.
+const ELSEWHERE_MARGIN: u64 = 4;
 
 impl Engine {
     /// Arms the timer of a packet in flight that counts as lost at a moment: for the next look, if more may be known then.
@@ -50,7 +50,7 @@ impl Engine {
         let path = &self.paths[usize::from(slot.path.0)];
         let mut expires = slot.expires;
         if !path.rtt.is_unknown() && path.breaker.is_closed() {
-            expires = expires.min(slot.sent + path.rtt.timeout(slot.tries));
+            expires = expires.min(slot.sent + path.rtt.timeout(slot.tries_each()));
         }
         if let Some(patience) = self.elsewhere(index) {
             expires = expires.min(slot.sent + patience);
@@ -82,6 +82,6 @@ impl Engine {
             true => soonest,
             false => soonest.max(path.rtt.estimate()),
         };
-        Some(soonest.times(ELSEWHERE_TRIPS).max(ELSEWHERE_MIN))
+        Some((soonest + soonest.part(ELSEWHERE_MARGIN)).max(ELSEWHERE_MIN))
     }
 }

@@ -29,6 +29,12 @@ pub(super) const REPLIES_TO_PROVE: u32 = 1_000;
 /// what full buckets let through.
 const RATE_UNPROVEN: f64 = 400.0;
 
+/// Where the first reply shows how far the server is, as many may be in flight from then on as make the usual limit: a window
+/// of eight doubled a round trip at a time is slowest where the rate is lowest. Half of what an rbldnsd's buffer holds at most,
+/// for it may come at once.
+const RATE_START: f64 = 200.0;
+const WINDOW_START_FAR: u32 = 57;
+
 /// Tries whose fate is looked at together, at least.
 const ROUND_MIN: u32 = 32;
 
@@ -124,6 +130,10 @@ impl Window {
         let used = self.in_flight as f32 * 2.0 >= self.size;
         self.released();
         self.answered += 1;
+        if self.unproven == REPLIES_TO_PROVE {
+            let start = (RATE_START * rtt.as_secs_f64()) as f32;
+            self.size = self.size.max(start.min(WINDOW_START_FAR as f32).min(self.max));
+        }
         // Each of them proves something, also those of a batch that has left the window half empty.
         self.unproven = self.unproven.saturating_sub(1);
         (self.shortest, self.latest) = (self.shortest.min(rtt), rtt);
@@ -327,6 +337,24 @@ mod tests {
             }
         }
         assert!((1_000..1_500).contains(&replies), "{replies}");
+    }
+
+    /// What is known of it then is how far it is: as many as make 200 a second go out at once, and half a buffer at most.
+    #[test]
+    fn a_far_server_is_begun_with_at_the_usual_limit() {
+        let begun = |max, millis| {
+            let mut window = Window::careful(max);
+            while window.has_room() {
+                window.sent();
+            }
+            window.answered(Span::from_millis(millis));
+            window.size()
+        };
+        assert_eq!(
+            [20, 100, 200, 280, 900].map(|millis| begun(128, millis)),
+            [8, 21, 41, 57, 58]
+        );
+        assert_eq!(begun(16, 280), 16, "the user knows that it bears less");
     }
 
     #[test]
