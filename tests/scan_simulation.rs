@@ -344,6 +344,50 @@ fn a_scan_ends_soon_after_the_lower_bound() {
     });
 }
 
+/// Lists that have servers of their own are not kept waiting by the resolvers' check.
+#[test]
+fn lists_with_servers_of_their_own_begin_at_once() {
+    each_seed(seeds(8), |seed| {
+        let report = run(&Setup::calm(20, &["203.0.113.0/27"]), seed);
+        let firsts = report.marks.iter().map(|told| (told.marks.packets, told.marks.first));
+        let begun: Vec<_> = firsts
+            .map(|(packets, first)| packets > 0 && first.since(reputon::clock::Instant::ZERO).as_nanos() == 0)
+            .collect();
+        // The first two are asked through resolvers, which are 20 ms away at least.
+        assert_eq!(begun[..2], [false; 2], "seed {seed}");
+        assert_eq!(begun[2..], [true; 18], "seed {seed}");
+    });
+}
+
+/// An examination, a question, and then the reason of a listing and the last control side by side: three round trips, of which
+/// none takes longer than a fifth more, and not four.
+#[test]
+fn the_last_control_does_not_wait_for_the_reasons_of_listings() {
+    let told = AtomicU64::new(0);
+    each_seed(seeds(24), |seed| {
+        let setup = Setup {
+            servers_per_list: 1,
+            through_resolvers: 0,
+            loss: 0.0,
+            ..Setup::calm(1, &["203.0.113.0/29"])
+        };
+        let report = run(&setup, seed);
+        assert_eq!(report.unknown, 0, "seed {seed}");
+        if report.listed == 0 {
+            return;
+        }
+        told.fetch_add(1, Ordering::Relaxed);
+        let (trip, _) = report.marks[0].trips.expect("its server is good");
+        let most = trip.times(38).part(10);
+        assert!(report.elapsed < most, "seed {seed}: {:?} of {most:?}", report.elapsed);
+    });
+    let told = told.into_inner();
+    assert!(
+        told > 0 || std::env::var_os("REPUTON_SEED").is_some(),
+        "{told} with listings"
+    );
+}
+
 /// A /16 on 330 lists: 21.6 million pairs. Run by `scripts/soak`.
 #[test]
 #[ignore = "takes minutes: scripts/soak runs it"]

@@ -106,16 +106,15 @@ impl Scan<'_> {
         };
         let mut worker = self.worker(network, entropy, memory);
         worker.every_code = true;
-        let mut doors = self.doors();
-        let (resolvers, mut resolver_faults) = self.check_resolvers(&mut worker, &mut doors, stop)?;
-        self.make_lanes(&mut worker, (&mut doors, &resolvers), &Kind::ALL)?;
+        self.begin(&mut worker, true, &Kind::ALL)?;
         worker.wake_all();
         let mut batch = Batch::new();
         loop {
             let now = worker.network.now();
             let received = worker.turn(now, &mut batch);
+            worker.look_at_checks(now);
             worker.control_lanes(now);
-            if worker.lanes.iter().all(is_over) {
+            if worker.checks.are_over() && worker.lanes.iter().all(is_over) {
                 break;
             }
             let sent = worker.transmit(now, &mut batch);
@@ -129,7 +128,7 @@ impl Scan<'_> {
         }
         worker.engine.cancel_all(worker.network.now());
         worker.close_budgets();
-        resolver_faults.extend(worker.resolver_fault.take());
+        let resolver_faults = worker.resolver_faults();
         Ok(ExamineReport {
             lists: self.examined(&worker),
             resolver_faults,

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use crate::clock::{Instant, Span};
 use crate::dossier::{STAGES_CANCELLED, is_explained};
 use crate::engine::{Engine, RouteOptions};
-use crate::exchange::{LookupFuture, Outcome, Resolver, Upstream};
+use crate::exchange::{LookupFuture, Outcome, Resolver, Route, Upstream};
 use crate::plan::habits::EXPLAINING_MAX;
 use crate::stages::smtp::Greeter;
 use crate::stages::{Explained, Finding, Stage, StageOptions, Stages, explain, related, related_kinds};
@@ -56,27 +56,29 @@ impl Resolver for Patient {
 
 /// Opens the ways for lookups: the resolvers, and servers for single zones.
 pub(super) fn open_ways(engine: &mut Engine, resolvers: &[Upstream], routed: &[(Name, Upstream)]) -> Ways {
-    let mut open = |upstreams: Vec<Upstream>| {
-        let route = engine.add_route(RouteOptions {
-            upstreams,
-            zone_octets: usize::MAX,
-            pace: None,
-        });
-        engine.generalise(route);
-        route
-    };
     let mut zones: BTreeMap<String, (Name, Vec<Upstream>)> = BTreeMap::new();
     for (zone, upstream) in routed {
         let (_, upstreams) = zones.entry(zone.to_string()).or_insert((zone.clone(), Vec::new()));
         upstreams.push(*upstream);
     }
+    let zones = zones.into_values();
     Ways {
-        common: (!resolvers.is_empty()).then(|| open(resolvers.to_vec())),
+        common: (!resolvers.is_empty()).then(|| open_general(engine, resolvers.to_vec())),
         zones: zones
-            .into_values()
-            .map(|(zone, upstreams)| (zone, open(upstreams)))
+            .map(|(zone, upstreams)| (zone, open_general(engine, upstreams)))
             .collect(),
     }
+}
+
+/// Opens a way to names of many zones.
+fn open_general(engine: &mut Engine, upstreams: Vec<Upstream>) -> Route {
+    let route = engine.add_route(RouteOptions {
+        upstreams,
+        zone_octets: usize::MAX,
+        pace: None,
+    });
+    engine.generalise(route);
+    route
 }
 
 /// The targets of one tile.
@@ -142,6 +144,11 @@ impl Explainer {
         let under_way = self.tasks.len() as f64 / targets;
         let share = (window.share_before(self.cursor) - under_way).max(0.0);
         (stages > 0).then_some((share, stages as f64))
+    }
+
+    /// Names without a way of their own are looked up through these resolvers.
+    pub(super) fn resolve_through(&mut self, engine: &mut Engine, resolvers: &[Upstream]) {
+        self.ways.common = (!resolvers.is_empty()).then(|| open_general(engine, resolvers.to_vec()));
     }
 
     /// Questions asked so far.

@@ -5,7 +5,7 @@
 
 use crate::clock::Instant;
 use crate::dnsxl::{Cause, Observation};
-use crate::dossier::is_open;
+use crate::dossier::{Epoch, is_open};
 use crate::exchange::Ask;
 use crate::plan::habits::NAMES_MAX;
 use crate::wire::{Name, Rtype};
@@ -23,6 +23,18 @@ use super::worker::Worker;
 impl<N: Network> Worker<'_, N> {
     /// Settles a pair by how its lane stands now, and with it the pairs that waited for its answer.
     pub(super) fn settle(&mut self, index: LaneIndex, number: u32, offset: u8, observation: Observation) {
+        let epoch = self.lanes[usize::from(index.0)].epoch;
+        self.settle_in(Some(epoch), index, (number, offset), observation);
+    }
+
+    /// The same for what was heard in an epoch, or has been confirmed since.
+    pub(super) fn settle_in(
+        &mut self,
+        epoch: Option<Epoch>,
+        index: LaneIndex,
+        (number, offset): (u32, u8),
+        observation: Observation,
+    ) {
         let lane = &mut self.lanes[usize::from(index.0)];
         let tile = &mut self
             .window
@@ -36,9 +48,9 @@ impl<N: Network> Worker<'_, N> {
             Standing::Good if observation == Observation::Unknown(Cause::Cancelled) => (observation, None),
             Standing::Good if self.options.skip_health => (observation, None),
             Standing::Good => {
-                lane.answers += 1;
-                lane.provisional += 1;
-                (observation, Some(lane.epoch))
+                lane.answers += u32::from(epoch.is_some());
+                lane.provisional += u32::from(epoch.is_some());
+                (observation, epoch)
             }
             // It came while the list is not trusted.
             _ => {

@@ -362,7 +362,7 @@ impl<N: Network> Worker<'_, N> {
             match lane.standing {
                 // In direct mode a list's servers may still be looked for.
                 Standing::New if self.engine.has_servers(lane.route) => self.examine(now, index),
-                Standing::New if lane.direct => self.seek(now, index),
+                Standing::New if lane.direct && self.direct.is_some() => self.seek(now, index),
                 Standing::Suspended(until) if until <= now => self.examine(now, index),
                 Standing::Good if self.related.is_due(index, lane) && related_waits => self.control(now, index),
                 Standing::Good if lane.control.is_none() && lane.provisional > 0 => {
@@ -372,8 +372,9 @@ impl<N: Network> Worker<'_, N> {
                         || now.since(lane.last_good) >= CONTROL_SPAN;
                     let mine = (lane.column, lane.kind);
                     let held_up = waiting && (lane.idle || self.stopping.is_some());
-                    // It has asked all that it had to: nobody else is waited for with its last control.
-                    let through = lane.is_through() && self.window.all_opened() && !self.is_fed(lane);
+                    // It has asked all that it had to: nobody else is waited for with its last control, nor the reasons of
+                    // what it lists.
+                    let through = lane.knows_all() && self.window.all_opened() && !self.is_fed(lane);
                     let holds_up = held_up
                         && self
                             .window
@@ -409,6 +410,7 @@ impl<N: Network> Worker<'_, N> {
             recalled: false,
         });
         lane.epoch = lane.epoch.next();
+        lane.controls += 1;
         lane.questions.clear();
         lane.round += 1;
         (lane.answers, lane.failures, lane.listings) = (0, 0, 0);
@@ -492,6 +494,7 @@ impl<N: Network> Worker<'_, N> {
         }
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.control = None;
+        lane.controlled = lane.controls;
         lane.last_good = now;
         lane.forgive();
         self.confirm(index, control);

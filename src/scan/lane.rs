@@ -74,6 +74,14 @@ pub(super) struct Control {
     pub(super) recalled: bool,
 }
 
+/// A listing whose reason is still being asked for, with the doubts and the controls that there were when it was heard.
+#[derive(Debug)]
+pub(super) struct Textless {
+    pub(super) listing: Box<Listing>,
+    pub(super) doubts: u32,
+    pub(super) controls: u32,
+}
+
 /// One list for one kind of target.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -103,6 +111,9 @@ pub(super) struct Lane {
     pub(super) probes_out: u32,
     pub(super) epoch: Epoch,
     pub(super) control: Option<Control>,
+    /// Controls that were sent, and the last of them that was good.
+    pub(super) controls: u32,
+    pub(super) controlled: u32,
     /// Answers since the last control was sent.
     pub(super) answers: u32,
     /// Provisional answers there are, in both epochs.
@@ -133,8 +144,8 @@ pub(super) struct Lane {
     pub(super) first_look: Option<(Fault, Evidence)>,
     /// Times that what was heard was taken back.
     pub(super) doubts: u32,
-    /// Listings whose TXT record is being asked for, by tile and offset, with the doubts there were when they were heard.
-    pub(super) texts: HashMap<(u32, u8), (u32, Box<Listing>)>,
+    /// Listings whose TXT record is being asked for, by tile and offset.
+    pub(super) texts: HashMap<(u32, u8), Textless>,
     /// It passed its first examination.
     pub(super) healthy_at_start: bool,
     /// What was wrong with it last.
@@ -148,7 +159,22 @@ pub(super) struct Lane {
 impl Lane {
     /// Whether all that it had to ask has been asked and answered.
     pub(super) fn is_through(&self) -> bool {
-        self.idle && self.in_flight == 0 && self.again.is_empty()
+        self.knows_all() && self.in_flight == 0
+    }
+
+    /// Whether it has heard of all its targets whether they are listed: the reasons of listings may still be out.
+    pub(super) fn knows_all(&self) -> bool {
+        self.idle && self.in_flight as usize == self.texts.len() && self.again.is_empty()
+    }
+
+    /// The epoch of a listing that was heard when so many controls had been sent: a control that was sent since then speaks
+    /// for it. None if one has been good.
+    pub(super) fn epoch_since(&self, controls: u32) -> Option<Epoch> {
+        match self.control {
+            _ if self.controlled > controls => None,
+            Some(control) if self.controls > controls => Some(control.closes.unwrap_or(self.epoch)),
+            _ => Some(self.epoch),
+        }
     }
 
     pub(super) fn new(list: ListIndex, column: usize, kind: Kind, route: Route, routed: bool) -> Lane {
@@ -170,6 +196,8 @@ impl Lane {
             probes_out: 0,
             epoch: Epoch::Even,
             control: None,
+            controls: 0,
+            controlled: 0,
             answers: 0,
             provisional: 0,
             last_good: Instant::ZERO,

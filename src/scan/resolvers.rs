@@ -5,17 +5,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use rand::{Rng, RngExt};
 
-use crate::clock::Instant;
+use crate::clock::{Instant, Span};
 use crate::datagram::Port;
+use crate::dnsxl::Cause;
 use crate::engine::{Engine, RouteOptions, UpstreamOptions, WINDOW_MAX};
 use crate::exchange::{Ask, End, Outcome, Upstream};
 use crate::plan::habits::{CHECK_NAMES, RESOLVER_WINDOW_MAX};
 use crate::transport::is_near;
 use crate::wire::{Name, Rtype};
 
+use super::direct::Direct;
 use super::health::decoded;
+use super::lane::Standing;
 use super::network::Network;
-use super::ticket::Purpose;
+use super::ticket::{LaneIndex, Purpose};
+use super::worker::Worker;
 
 /// Source ports towards one server that has sockets of its own (RFC 5452 §9.2: several at once).
 const PORTS_PER_SERVER: usize = 4;
@@ -25,6 +29,9 @@ const OWN_SOCKETS_MAX: usize = 8;
 
 /// Source ports of each family that servers share.
 const PORTS_SHARED: usize = 16;
+
+/// How long a resolver may take longer with its check than the fastest one.
+const CHECK_GRACE: Span = Span::from_secs(2);
 
 /// What a server is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,9 +142,24 @@ pub(super) struct Check {
     replies: usize,
     silences: usize,
     rewritten: Option<IpAddr>,
+    /// Nothing is asked: it is taken to be sound.
+    trusted: bool,
 }
 
 impl Check {
+    /// Asks nothing of a resolver that is to be believed.
+    pub(super) fn trusted(server: Server, upstream: Upstream) -> Check {
+        Check {
+            server,
+            upstream,
+            names: Vec::new(),
+            replies: 0,
+            silences: 0,
+            rewritten: None,
+            trusted: true,
+        }
+    }
+
     /// Sends the questions of the check. `number` marks their tickets.
     pub(super) fn start(
         engine: &mut Engine,
@@ -158,6 +180,7 @@ impl Check {
             replies: 0,
             silences: 0,
             rewritten: None,
+            trusted: false,
         };
         for (index, name) in check.names.iter().enumerate() {
             let purpose = Purpose::Check {
@@ -198,9 +221,102 @@ impl Check {
         }
         Some(match self.rewritten {
             Some(address) => Checked::Rewrites(address),
-            None if self.replies == 0 => Checked::Silent,
+            None if self.replies == 0 && !self.trusted => Checked::Silent,
             None => Checked::Sound,
         })
+    }
+}
+
+/// The checks of a run's resolvers.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    pub(super) all: Vec<Check>,
+    /// When the first resolver turned out to be sound.
+    sound_since: Option<Instant>,
+    /// It is known which can be used.
+    over: bool,
+    /// What is wrong with the others, and the mend.
+    faults: Vec<String>,
+}
+
+impl Checks {
+    pub(super) fn are_over(&self) -> bool {
+        self.over
+    }
+
+    /// When nobody is waited for any more, if that is known.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.sound_since.map(|since| since + CHECK_GRACE).filter(|_| !self.over)
+    }
+}
+
+impl<N: Network> Worker<'_, N> {
+    /// Goes on with the checks: when they are over, the lists without servers of their own are given the resolvers that can
+    /// be used, or given up. One that answers is enough to go on with, once the others have had their time.
+    pub(super) fn look_at_checks(&mut self, now: Instant) {
+        if self.checks.over {
+            return;
+        }
+        let verdicts = self.checks.all.iter().map(Check::verdict);
+        if verdicts.clone().any(|verdict| verdict == Some(Checked::Sound)) {
+            self.checks.sound_since.get_or_insert(now);
+        }
+        let waits = verdicts.clone().any(|verdict| verdict.is_none()) && self.stopping.is_none();
+        if waits && self.checks.next().is_none_or(|next| now < next) {
+            return;
+        }
+        self.checks.over = true;
+        let mut sound = Vec::new();
+        for check in &self.checks.all {
+            let address = check.server.address;
+            let fault = match check.verdict() {
+                Some(Checked::Rewrites(to)) => format!(
+                    "resolver {address} is not used: it answers names that do not exist with {to}; \
+                     name a resolver that does not with --resolver"
+                ),
+                None | Some(Checked::Silent) => format!(
+                    "resolver {address} is not used: it does not answer; check the address, or name another with --resolver"
+                ),
+                Some(Checked::Sound) => {
+                    sound.push(check.upstream);
+                    continue;
+                }
+            };
+            self.checks.faults.push(fault);
+        }
+        self.go_through(&sound);
+    }
+
+    /// Gives these resolvers to who waits for them.
+    fn go_through(&mut self, resolvers: &[Upstream]) {
+        self.explainer.resolve_through(&mut self.engine, resolvers);
+        if self.options.direct && !resolvers.is_empty() {
+            let way = self.engine.add_route(RouteOptions {
+                upstreams: resolvers.to_vec(),
+                zone_octets: usize::MAX,
+                pace: None,
+            });
+            self.direct = Some(Direct::new(way, self.options.window_max));
+        }
+        for index in (0..self.lanes.len() as u16).map(LaneIndex) {
+            let lane = &self.lanes[usize::from(index.0)];
+            let waits = (lane.direct || !lane.routed) && !matches!(lane.standing, Standing::GivenUp(_));
+            if waits && resolvers.is_empty() {
+                self.give_up(index, Cause::ResolverBroken);
+            } else if waits && !lane.direct {
+                self.engine.add_servers(lane.route, resolvers);
+            }
+        }
+        if resolvers.is_empty() {
+            self.judge_resolvers(); // nobody else is waited for
+        }
+    }
+
+    /// What is wrong with the resolvers, and the mend.
+    pub(super) fn resolver_faults(&mut self) -> Vec<String> {
+        let mut faults = std::mem::take(&mut self.checks.faults);
+        faults.extend(self.resolver_fault.take());
+        faults
     }
 }
 

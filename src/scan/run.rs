@@ -8,11 +8,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::clock::{Instant, Span};
-use crate::datagram::Batch;
 use crate::dnsxl::{Fault, How, ListIndex};
 use crate::dossier::{Dossier, Journal, NoJournal};
 use crate::engine::{Counters, Engine, EngineOptions, RouteOptions};
-use crate::exchange::{Route, Upstream};
+use crate::exchange::Upstream;
 use crate::plan::ways::longest_match;
 use crate::plan::{Ledger, Plan, RunLedger, Treatment};
 use crate::stages::{StageOptions, Stages};
@@ -21,12 +20,11 @@ use crate::wire::Name;
 
 use super::budget::Budget;
 use super::closing::Counted;
-use super::direct::Direct;
 use super::explain::{Explainer, open_ways};
 use super::lane::{Lane, Standing};
 use super::network::Network;
 use super::related::Related;
-use super::resolvers::{Check, Checked, Doors, Server, ServerKind};
+use super::resolvers::{Check, Checks, Doors, Server, ServerKind};
 use super::ticket::LaneIndex;
 use super::undo::Undo;
 use super::window::Window;
@@ -35,9 +33,6 @@ use super::worker::Worker;
 /// Exchanges held at a time by one worker: enough for the windows of 300 lists with two servers each. A slot takes memory (some
 /// 350 octets) when it is first used.
 const SLOTS: usize = 65_534;
-
-/// How long a resolver may take longer with its check than the fastest one.
-const CHECK_GRACE: Span = Span::from_secs(2);
 
 /// How to scan.
 #[derive(Debug, Clone)]
@@ -368,20 +363,16 @@ impl Scan<'_> {
             ledger: &mut *memory.ledger,
         };
         let mut worker = self.worker(network, entropy, memory);
-        let mut doors = self.doors();
         let kinds: Vec<Kind> = self.plan.kinds().filter(|&kind| self.asks_about(kind)).collect();
         let looks = worker.explainer.is_wanted() && !kinds.is_empty();
         let asks = looks || (0..self.plan.columns.len()).any(|column| self.is_asked(column, &kinds));
-        let (resolvers, mut faults) = match asks {
-            true => self.check_resolvers(&mut worker, &mut doors, stop)?,
-            false => (Vec::new(), Vec::new()), // nobody is waited for whom nothing is asked through
-        };
-        self.make_lanes(&mut worker, (&mut doors, &resolvers), &kinds)?;
+        // Nobody is waited for whom nothing is asked through.
+        self.begin(&mut worker, asks, &kinds)?;
         worker.open_budgets();
         let ran = worker.run(receiver, progress, stop);
         worker.close_budgets();
         ran?;
-        faults.extend(worker.resolver_fault.take());
+        let faults = worker.resolver_faults();
         Ok(self.report(worker, faults))
     }
 
@@ -428,7 +419,7 @@ impl Scan<'_> {
             lanes: Vec::new(),
             lanes_of: vec![Default::default(); self.plan.columns.len()],
             undo: Undo::new(memory.journal.doubts()),
-            checks: Vec::new(),
+            checks: Checks::default(),
             direct: None,
             paces_of_columns: vec![None; self.plan.columns.len()],
             budgets: Default::default(),
@@ -450,84 +441,42 @@ impl Scan<'_> {
         }
     }
 
-    /// The servers of the run, none of them opened yet.
-    pub(super) fn doors(&self) -> Doors {
-        let servers = self.options.resolvers.len() + self.options.routes.len();
-        Doors::new(servers, self.options.window_max, self.options.trains)
-    }
-
-    /// Opens the resolvers and asks each for names that cannot exist. Returns those that can be used.
-    pub(super) fn check_resolvers<N: Network>(
+    /// Opens the servers of the run, begins to check the resolvers among them, and makes the lanes. Those with servers of their
+    /// own go on at once, the others when it is known which resolvers can be used.
+    pub(super) fn begin<N: Network>(
         &self,
         worker: &mut Worker<'_, N>,
-        doors: &mut Doors,
-        stop: &Stop,
-    ) -> Result<(Vec<Upstream>, Vec<String>), ScanError> {
-        let mut upstreams = Vec::new();
-        for &address in &self.options.resolvers {
+        asks: bool,
+        kinds: &[Kind],
+    ) -> Result<(), ScanError> {
+        let servers = self.options.resolvers.len() + self.options.routes.len();
+        let mut doors = Doors::new(servers, self.options.window_max, self.options.trains);
+        let resolvers: &[SocketAddr] = if asks { &self.options.resolvers } else { &[] };
+        let now = worker.network.now();
+        for (number, &address) in resolvers.iter().enumerate() {
             let server = Server {
                 address,
                 kind: ServerKind::Resolver,
             };
             let upstream = doors.open(&mut worker.engine, worker.network, server);
-            upstreams.push((server, upstream.map_err(|error| ScanError::Socket(address, error))?));
-        }
-        if self.options.skip_health {
-            return Ok((
-                upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
-                Vec::new(),
-            ));
-        }
-        let now = worker.network.now();
-        for (number, &(server, upstream)) in upstreams.iter().enumerate() {
+            let upstream = upstream.map_err(|error| ScanError::Socket(address, error))?;
             let number = number as u16; // resolvers are named one by one on the command line
-            let check = Check::start(&mut worker.engine, now, (number, server, upstream), &mut worker.rng);
-            worker.checks.push(check);
+            let check = match self.options.skip_health {
+                true => Check::trusted(server, upstream),
+                false => Check::start(&mut worker.engine, now, (number, server, upstream), &mut worker.rng),
+            };
+            worker.checks.all.push(check);
         }
-        let mut batch = Batch::new();
-        let mut sound_since = None;
-        while worker.checks.iter().any(|check| check.verdict().is_none()) && stop.requested().is_none() {
-            let now = worker.network.now();
-            // One that answers is enough to go on with, once the others have had their time.
-            let sound = worker
-                .checks
-                .iter()
-                .any(|check| check.verdict() == Some(Checked::Sound));
-            let since = *sound_since.get_or_insert(now);
-            if !sound {
-                sound_since = None;
-            } else if now.since(since) >= CHECK_GRACE {
-                break;
-            }
-            let received = worker.turn(now, &mut batch);
-            let sent = worker.transmit(now, &mut batch);
-            if received == 0 && sent == 0 {
-                worker.wait();
-            }
-        }
-        let mut sound = Vec::new();
-        let mut faults = Vec::new();
-        for check in &worker.checks {
-            let address = check.server.address;
-            match check.verdict() {
-                Some(Checked::Rewrites(to)) => faults.push(format!(
-                    "resolver {address} is not used: it answers names that do not exist with {to}; \
-                     name a resolver that does not with --resolver"
-                )),
-                None | Some(Checked::Silent) => faults.push(format!(
-                    "resolver {address} is not used: it does not answer; check the address, or name another with --resolver"
-                )),
-                Some(Checked::Sound) => sound.push(check.upstream),
-            }
-        }
-        Ok((sound, faults))
+        self.make_lanes(worker, &mut doors, kinds)?;
+        worker.look_at_checks(now);
+        Ok(())
     }
 
     /// Makes a lane for each list and each of these kinds of target that is to be asked.
-    pub(super) fn make_lanes<N: Network>(
+    fn make_lanes<N: Network>(
         &self,
         worker: &mut Worker<'_, N>,
-        (doors, resolvers): (&mut Doors, &[Upstream]),
+        doors: &mut Doors,
         kinds: &[Kind],
     ) -> Result<(), ScanError> {
         let mut routed = Vec::new();
@@ -543,16 +492,8 @@ impl Scan<'_> {
             ));
         }
         if worker.explainer.is_wanted() {
-            let ways = open_ways(&mut worker.engine, resolvers, &routed);
+            let ways = open_ways(&mut worker.engine, &[], &routed);
             worker.explainer.open(ways)?;
-        }
-        if self.options.direct && !resolvers.is_empty() {
-            let way = worker.engine.add_route(RouteOptions {
-                upstreams: resolvers.to_vec(),
-                zone_octets: usize::MAX,
-                pace: None,
-            });
-            worker.direct = Some(Direct::new(way, self.options.window_max));
         }
         let mut all_kinds = kinds.to_vec();
         let related = worker.explainer.related_kinds(kinds);
@@ -567,8 +508,7 @@ impl Scan<'_> {
             let operator = self.plan.catalogue.operator(facts.operator);
             let own: Vec<Upstream> = longest_match(&routed, questions.zone());
             let is_routed = !own.is_empty();
-            let upstreams = if is_routed { own } else { resolvers.to_vec() };
-            if upstreams.is_empty() && self.options.resolvers.is_empty() {
+            if !is_routed && self.options.resolvers.is_empty() {
                 return Err(ScanError::NoResolver(facts.id.clone()));
             }
             let limits = !self.options.ignore_budgets;
@@ -576,18 +516,13 @@ impl Scan<'_> {
                 let pace = paces.entry(facts.operator);
                 *pace.or_insert_with(|| worker.engine.add_pace(qps))
             });
-            let broken = upstreams.is_empty();
-            let direct = self.options.direct && !is_routed && !broken;
-            let upstreams = if direct { Vec::new() } else { upstreams };
+            let direct = self.options.direct && !is_routed;
             worker.paces_of_columns[column] = pace;
-            let route = match broken {
-                true => Route(0), // never asked: the lane is given up below
-                false => worker.engine.add_route(RouteOptions {
-                    upstreams,
-                    zone_octets: questions.zone_octets(),
-                    pace,
-                }),
-            };
+            let route = worker.engine.add_route(RouteOptions {
+                upstreams: own,
+                zone_octets: questions.zone_octets(),
+                pace,
+            });
             for &kind in &all_kinds {
                 if !self.is_asked(column, &[kind]) {
                     continue;
@@ -603,9 +538,6 @@ impl Scan<'_> {
                     lane.standing = Standing::Good;
                 }
                 worker.lanes_of[column][kind as usize] = Some(index);
-                if broken {
-                    lane.standing = Standing::GivenUp(crate::dnsxl::Cause::ResolverBroken);
-                }
                 worker.lanes.push(lane);
                 if let Some(limit) = operator.terms.max_queries_per_day.filter(|_| limits) {
                     let budget = worker.budgets.entry(facts.operator).or_insert(Budget {

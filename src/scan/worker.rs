@@ -21,11 +21,11 @@ use super::closing::Counted;
 use super::direct::{Direct, Paces};
 use super::explain::Explainer;
 use super::gather::Gather;
-use super::lane::{Lane, Standing};
+use super::lane::{Lane, Standing, Textless};
 use super::network::Network;
 use super::pump;
 use super::related::Related;
-use super::resolvers::Check;
+use super::resolvers::Checks;
 use super::run::{Progress, Receiver, ScanOptions, Slowest, Snapshot, Stop, StopReason, Trouble};
 use super::ticket::{LaneIndex, Purpose};
 use super::undo::Undo;
@@ -51,7 +51,7 @@ pub(super) struct Worker<'a, N: Network> {
     /// The lanes of each column by kind.
     pub(super) lanes_of: Vec<[Option<LaneIndex>; Kind::ALL.len()]>,
     pub(super) undo: Undo,
-    pub(super) checks: Vec<Check>,
+    pub(super) checks: Checks,
     /// The lists' own servers, in direct mode.
     pub(super) direct: Option<Direct>,
     pub(super) paces_of_columns: Paces,
@@ -90,17 +90,20 @@ impl<'a, N: Network> Worker<'a, N> {
         loop {
             let now = self.network.now();
             let received = self.turn(now, &mut batch);
+            self.look_at_checks(now);
             self.renew_servers(now);
             self.control_lanes(now);
             self.fill(now);
-            self.explainer.advance(now, &mut self.engine, &mut self.window);
+            if self.checks.are_over() {
+                self.explainer.advance(now, &mut self.engine, &mut self.window);
+            }
             self.note_related();
             self.tell_standings();
             let first = self.window.first();
             self.hand_out(now, receiver)?;
             let has_moved = self.window.first() > first;
             self.journal_due = self.journal.turn(now);
-            if self.window.is_finished() && !self.begin_again() {
+            if self.window.is_finished() && self.checks.are_over() && !self.begin_again() {
                 break;
             }
             let sent = self.transmit(now, &mut batch);
@@ -156,6 +159,7 @@ impl<'a, N: Network> Worker<'a, N> {
             self.engine.poll_timeout(),
             self.next_examination(),
             self.journal_due,
+            self.checks.next(),
             self.explainer.next_due(),
             self.direct.as_ref().and_then(Direct::next),
             deadline,
@@ -189,7 +193,7 @@ impl<'a, N: Network> Worker<'a, N> {
                 name,
             } => self.take_text(lane, (tile, offset, name), outcome),
             Purpose::Probe { lane, round, number } => self.take_probe(now, lane, round, number, outcome),
-            Purpose::Check { server, number } => self.checks[usize::from(server)].take(number, outcome),
+            Purpose::Check { server, number } => self.checks.all[usize::from(server)].take(number, outcome),
             Purpose::Lookup { number } => self.explainer.take(now, number, outcome),
             Purpose::Server { cut, number } => self.take_server(now, usize::from(cut), number, outcome),
             Purpose::Proof { lane, number } => self.take_proof(lane, number, outcome),
@@ -307,7 +311,12 @@ impl<'a, N: Network> Worker<'a, N> {
         if self.engine.submit(now, ask).is_ok() {
             lane.in_flight += 1;
             lane.asked += 1;
-            lane.texts.insert((number, offset), (lane.doubts, listing));
+            let textless = Textless {
+                listing,
+                doubts: lane.doubts,
+                controls: lane.controls,
+            };
+            lane.texts.insert((number, offset), textless);
         } else {
             self.settle(index, number, offset, Observation::Listed(listing));
         }
@@ -316,11 +325,15 @@ impl<'a, N: Network> Worker<'a, N> {
     fn take_text(&mut self, index: LaneIndex, (number, offset, name): (u32, u8, u8), outcome: &Outcome) {
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.in_flight -= 1;
-        let (doubts, mut listing) = lane
+        let Textless {
+            mut listing,
+            doubts,
+            controls,
+        } = lane
             .texts
             .remove(&(number, offset))
             .expect("it was put there when the text was asked for");
-        let column = lane.column;
+        let (column, epoch) = (lane.column, lane.epoch_since(controls));
         if doubts != lane.doubts {
             match lane.standing {
                 Standing::Good if self.stopping.is_none() => self.put_back(index, number, offset),
@@ -344,7 +357,7 @@ impl<'a, N: Network> Worker<'a, N> {
                 .map(|text| questions.redact_text(text));
         }
         listing.reason_cut = matches!(outcome.end, End::Unsent(Unsent::Cancelled));
-        self.settle(index, number, offset, Observation::Listed(listing));
+        self.settle_in(epoch, index, (number, offset), Observation::Listed(listing));
     }
 
     /// Whether a list passed its examination before it was used, none if it was not examined; and what is wrong with it.
