@@ -15,10 +15,10 @@
 //! case, so that a silent list behind a resolver never trips the resolver. An *upstream* owns its ports, a total window,
 //! and whether it takes EDNS and TCP. A *pace* is a token bucket over all packets of the routes that share it (an operator's).
 //!
-//! What fails how: no reply → retried, with doubled time-outs where nothing has come since, then [`End::Silent`](crate::exchange::End); a path silent
-//! for ten tries in a row is held and probed, its asks go by other paths if there are any, and after a few probes they
-//! end at once as `Unsent(Dead)`; a reply that does not fit is counted and dropped, and the wait goes on; many of them are an
-//! alarm, and their server is asked over TCP or by other ports for a while (`guard`).
+//! What fails how: no reply → retried, with time-outs that double where nothing has come since, then
+//! [`End::Silent`](crate::exchange::End); a path silent for ten tries in a row is held and probed, its asks go by other paths if
+//! there are any, and after a few probes they end at once as `Unsent(Dead)`; a reply that does not fit is counted and dropped, and
+//! the wait goes on; many of them are an alarm, and their server is asked over TCP or by other ports for a while (`guard`).
 
 mod breaker;
 mod bucket;

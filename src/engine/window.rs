@@ -2,11 +2,12 @@
 //! loss that every network has.
 //!
 //! A stock rbldnsd drops what exceeds some 140 queries waiting in its receive buffer, so a server that is not known gets
-//! at most [`WINDOW_MAX`], and fewer where all that is in flight waits in such a buffer: [`WINDOW_QUEUED`]. Decrease is by measured share of loss, not by a single loss: a path that loses one packet in a
-//! hundred whatever the rate would otherwise be held at a dozen queries for ever (the 1.22 ÷ √loss of TCP).
+//! at most [`WINDOW_MAX`], and fewer where all that is in flight waits in such a buffer: [`WINDOW_QUEUED`]. Decrease is by
+//! measured share of loss, not by a single loss: a path that loses one packet in a hundred whatever the rate would otherwise be
+//! held at a dozen queries for ever (the 1.22 ÷ √loss of TCP).
 //!
 //! An authority may limit its replies a second without having shown it yet, and what is in flight when it does is lost:
-//! until it has given [`REPLIES_TO_PROVE`] of them, only some 400 a second are let grow.
+//! until it has given [`REPLIES_TO_PROVE`] of them, some 200 a second are begun with and only some 400 are let grow.
 
 use crate::clock::{Instant, Span};
 
