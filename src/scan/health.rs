@@ -40,6 +40,10 @@ const RECALLS: usize = 3;
 /// How long a suspended list rests before it is examined again; doubled each time.
 const SUSPENSION: Span = Span::from_secs(2);
 
+/// How long a second look waits for servers that say nothing, where another works: as long as for any first reply (RFC 6298 §2.1).
+/// Silence for certain would take some ten seconds, and nothing is believed of who stays silent.
+const LOOK_SPAN: Span = Span::from_secs(1);
+
 /// Exchanges that an examination or a control takes at most: none begins without room for them, because a probe that
 /// cannot be asked looks like a list that does not answer.
 const PROBES_MAX: usize = 24;
@@ -97,6 +101,7 @@ impl<N: Network> Worker<'_, N> {
         }
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.standing = Standing::Examined;
+        lane.looks_until = Some(now + LOOK_SPAN);
         lane.questions.clear();
         lane.round += 1;
         let (list, kind) = (self.plan.catalogue.list(lane.list), lane.kind);
@@ -241,17 +246,29 @@ impl<N: Network> Worker<'_, N> {
         }
     }
 
+    /// A second look has taken long: it is over if one server works, and the others have said all that they were asked or nothing
+    /// at all.
+    fn end_look(&mut self, now: Instant, index: LaneIndex) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.looks_until = None;
+        let lane = &self.lanes[usize::from(index.0)];
+        let open = |via: &Option<Upstream>| lane.questions_by(*via).any(|question| question.reply.is_none());
+        let (open, whole): (Vec<_>, Vec<_>) = lane.ways().into_iter().partition(open);
+        let reader = self.reader(lane);
+        let works = |via: &Option<Upstream>| judge(&reader, lane.kind, &lane.replies_by(*via)) == Health::Healthy;
+        if whole.iter().any(works) && open.iter().all(|via| lane.replies_by(*via).is_empty()) {
+            let lane = &mut self.lanes[usize::from(index.0)];
+            open.into_iter().for_each(|via| lane.give_up_on(via));
+            self.judge_examination(now, index);
+        }
+    }
+
     /// What each server has said in a second look: those that work answer for the list, and of the others those that said
     /// something are left.
     fn judge_second_look(&mut self, now: Instant, index: LaneIndex) {
         let lane = &self.lanes[usize::from(index.0)];
         let reader = self.reader(lane);
-        let mut ways: Vec<Option<Upstream>> = Vec::with_capacity(LOOKED_AT_MAX);
-        for question in &lane.questions {
-            if !ways.contains(&question.via) {
-                ways.push(question.via);
-            }
-        }
+        let ways = lane.ways();
         let (mut works, mut doubtful, mut false_ones) = (None, Vec::new(), Vec::new());
         for via in ways {
             let replies = lane.replies_by(via);
@@ -364,6 +381,11 @@ impl<N: Network> Worker<'_, N> {
                 Standing::New if self.engine.has_servers(lane.route) => self.examine(now, index),
                 Standing::New if lane.direct && self.direct.is_some() => self.seek(now, index),
                 Standing::Suspended(until) if until <= now => self.examine(now, index),
+                Standing::Examined
+                    if lane.first_look.is_some() && lane.looks_until.is_none_or(|until| until <= now) =>
+                {
+                    self.end_look(now, index);
+                }
                 Standing::Good if self.related.is_due(index, lane) && related_waits => self.control(now, index),
                 Standing::Good if lane.control.is_none() && lane.provisional > 0 => {
                     let due = lane.answers >= CONTROL_ANSWERS
@@ -642,6 +664,7 @@ impl<N: Network> Worker<'_, N> {
     pub(super) fn next_examination(&self) -> Option<Instant> {
         let moments = self.lanes.iter().filter_map(|lane| match lane.standing {
             Standing::Suspended(until) => Some(until),
+            Standing::Examined => lane.looks_until,
             Standing::Good if lane.provisional > 0 && lane.control.is_none() => Some(lane.last_good + CONTROL_SPAN),
             _ => None,
         });

@@ -142,6 +142,8 @@ pub(super) struct Lane {
     pub(super) evidence: Option<Evidence>,
     /// What was wrong at the first look of its first examination, until a second one has confirmed or refuted it.
     pub(super) first_look: Option<(Fault, Evidence)>,
+    /// How long its second look waits for servers that say nothing, where another works; none: that is over.
+    pub(super) looks_until: Option<Instant>,
     /// Times that what was heard was taken back.
     pub(super) doubts: u32,
     /// Listings whose TXT record is being asked for, by tile and offset.
@@ -213,6 +215,7 @@ impl Lane {
             presence_asked: 0,
             evidence: None,
             first_look: None,
+            looks_until: None,
             doubts: 0,
             texts: HashMap::new(),
             healthy_at_start: false,
@@ -274,9 +277,25 @@ impl Lane {
         replies(self.questions.iter())
     }
 
+    /// The ways that its questions ask about.
+    pub(super) fn ways(&self) -> Vec<Option<Upstream>> {
+        let mut ways = Vec::new();
+        for question in &self.questions {
+            if !ways.contains(&question.via) {
+                ways.push(question.via);
+            }
+        }
+        ways
+    }
+
+    /// The questions that ask about one way.
+    pub(super) fn questions_by(&self, via: Option<Upstream>) -> impl Iterator<Item = &Question> {
+        self.questions.iter().filter(move |question| question.via == via)
+    }
+
     /// The replies so far that were asked for by one way.
     pub(super) fn replies_by(&self, via: Option<Upstream>) -> Vec<(ProbeRole, ProbeReply)> {
-        replies(self.questions.iter().filter(|question| question.via == via))
+        replies(self.questions_by(via))
     }
 }
 

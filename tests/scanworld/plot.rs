@@ -352,6 +352,9 @@ impl Plot {
             }
             if let Some(into) = setup.stumbling {
                 for &server in &self.servers_of[list] {
+                    if self.servers[server].habit == Habit::Dead {
+                        continue;
+                    }
                     let at = rng.random_range(1..=5);
                     self.servers[server].habit = Habit::Stumbles { at, into };
                 }
