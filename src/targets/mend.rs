@@ -42,7 +42,10 @@ fn netmask(text: &str) -> Option<String> {
 /// `192.0.2.99-192.0.2.10`: the other way round.
 fn swapped(text: &str) -> Option<String> {
     let (first, last) = text.split_once('-')?;
-    Some(format!("{}-{}", last.trim(), first.trim()))
+    let (first, last) = (first.trim(), last.trim());
+    // Names have dashes too: the two halves of one are no range.
+    let ends = [first, last].map(|end| end.parse::<IpAddr>());
+    ends.iter().all(Result::is_ok).then(|| format!("{last}-{first}"))
 }
 
 /// `192.0.2.10-99`: the end in full.
@@ -176,6 +179,8 @@ mod tests {
             "/\x1b[2J",
             "192.0.2.0/33",
             "x/255.0.255.0",
+            "xn--a.test",
+            "xn--.test",
         ] {
             assert_eq!(guess(text), None, "{text:?}");
         }
