@@ -1,6 +1,6 @@
 //! From what was typed to the parts that do the work. Every error says what was typed and how to mend it.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -30,12 +30,21 @@ pub(crate) fn resolvers(options: &PathOptions) -> anyhow::Result<Vec<SocketAddr>
     let mend = "name a resolver with --resolver";
     let text = std::fs::read(RESOLV_CONF).with_context(|| format!("{RESOLV_CONF}: cannot be read; {mend}"))?;
     let config = resolv_conf::Config::parse(text).with_context(|| format!("{RESOLV_CONF}: not understood; {mend}"))?;
-    let servers: Vec<SocketAddr> = config
-        .get_nameservers_or_local()
-        .iter()
-        .map(|server| SocketAddr::new(server.into(), 53))
-        .collect();
-    Ok(servers)
+    let servers = config.get_nameservers_or_local();
+    Ok(servers.iter().map(system_server).collect())
+}
+
+/// A resolver that the system names. One of link-local space is on one network, which its zone names (RFC 4007 §11): without
+/// that, nothing can be sent to it.
+fn system_server(server: &resolv_conf::ScopedIp) -> SocketAddr {
+    match server {
+        resolv_conf::ScopedIp::V6(address, Some(zone)) => {
+            let index = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex")).ok();
+            let index = index.and_then(|text| text.trim().parse().ok()).or(zone.parse().ok());
+            SocketAddrV6::new(*address, 53, 0, index.unwrap_or(0)).into()
+        }
+        other => SocketAddr::new(other.into(), 53),
+    }
 }
 
 /// The servers that were named for single zones; none in a rehearsal: those of the configuration file are outside.
@@ -130,5 +139,20 @@ pub(crate) fn stage_options(options: &StageOptions) -> stages::StageOptions {
     stages::StageOptions {
         dkim_selectors: options.dkim_selector.clone(),
         ..stages::StageOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_resolver_of_link_local_space_keeps_its_network() {
+        let text = "nameserver fe80::1%lo\nnameserver fe80::2%7\nnameserver 192.0.2.53\n";
+        let config = resolv_conf::Config::parse(text).expect("good");
+        let servers: Vec<SocketAddr> = config.nameservers.iter().map(system_server).collect();
+        let wanted = ["[fe80::1%1]:53", "[fe80::2%7]:53", "192.0.2.53:53"].map(|text| text.parse().expect("good"));
+        assert_eq!(servers, wanted);
     }
 }
