@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::dnsxl::{Catalogue, ListIndex, Observation, Status};
+use crate::dnsxl::{Catalogue, List, ListIndex, Observation, Status};
 use crate::dossier::{Change, ChangeKind, Difference, Dossier, Doubts, ListChange, ListFate};
 use crate::targets::Target;
 
@@ -191,14 +191,12 @@ impl<'a> Past<'a> {
 
 /// For each list of one catalogue, its place in the other.
 fn places(old: &Catalogue, new: &Catalogue) -> Vec<Option<usize>> {
-    let by_id: HashMap<&str, usize> = old
-        .lists()
-        .iter()
-        .enumerate()
-        .map(|(place, list)| (list.id.as_str(), place))
-        .collect();
+    // Who is asked makes a list, not what it is called: another zone's "not listed" clears nobody of what the old one said.
+    let asked = |list: &List| (list.zone.to_ascii_lowercase(), list.query.clone());
+    let old = old.lists().iter().enumerate();
+    let by_zone: HashMap<_, usize> = old.map(|(place, list)| (asked(list), place)).collect();
     let new = new.lists().iter();
-    new.map(|list| by_id.get(list.id.as_str()).copied()).collect()
+    new.map(|list| by_zone.get(&asked(list)).copied()).collect()
 }
 
 /// Whether each list of a run was usable; empty if that is not known.

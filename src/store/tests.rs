@@ -361,6 +361,31 @@ fn what_changed_is_told_and_unknown_is_never_cleared() {
     assert!(compare(&store, &first, &first, &[]).expect("sound").is_empty());
 }
 
+/// A list is whom it asks: under a new name it is the same, and under the old name another zone clears nobody.
+#[test]
+fn a_list_that_was_renamed_is_the_same_and_one_of_another_zone_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(&folder.path().join("runs.db")).expect("made");
+    let not = || Observation::NotListed;
+    let old = catalogue(&["renamed", "moved"]);
+    let mut lists = old.lists().to_vec();
+    lists[0].id = "new-name".into();
+    lists[1].zone = "elsewhere.example".into();
+    let new = Catalogue::from_parts(lists, vec![old.operator(OperatorIndex(0)).clone()]);
+    let before = [dossier(1, &[listed(2), listed(2)]), dossier(2, &[listed(2), not()])];
+    let after = [dossier(1, &[listed(2), not()]), dossier(2, &[not(), not()])];
+    let first = keep(&mut store, &old, &before);
+    let second = keep(&mut store, &new, &after);
+    let difference = compare(&store, &first, &second, &[]).expect("sound");
+    let pairs = |changes: &[crate::dossier::Change]| -> Vec<String> {
+        let pair = |change: &crate::dossier::Change| format!("{} {} {}", change.target, change.list, change.after);
+        changes.iter().map(pair).collect()
+    };
+    assert_eq!(pairs(&difference.newly_listed), [""; 0]);
+    assert_eq!(pairs(&difference.cleared), ["192.0.2.2 new-name not_listed"]);
+    assert_eq!(pairs(&difference.became_unknown), ["192.0.2.1 moved not_asked"]);
+}
+
 /// After a night in which nothing could be learnt, what changed is told since the night before it: neither is everything new,
 /// nor is what went in that night forgotten.
 #[test]
