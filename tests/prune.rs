@@ -70,11 +70,22 @@ fn nsd_zone() -> String {
     text
 }
 
+fn nsd() -> Option<Peer> {
+    Peer::nsd(&[(ZONE, &nsd_zone())], "  rrl-ratelimit: 0\n")
+}
+
+/// A stock rbldnsd, which answers NXDOMAIN for the parents of its entries.
+fn rbldnsd() -> Option<Peer> {
+    let zone = format!(
+        "$SOA 300 ns.own.test host.own.test 1 600 300 86400 300\n:127.0.0.2:listed\n127.0.0.2\n{}\n",
+        LISTED.join("\n")
+    );
+    Peer::rbldnsd(&[(ZONE, "ip4set", zone.as_bytes())])
+}
+
 #[test]
 fn nsd_is_asked_a_few_questions_for_the_same_verdicts() {
-    let Some(server) = Peer::nsd(&[(ZONE, &nsd_zone())], "  rrl-ratelimit: 0\n") else {
-        return;
-    };
+    let Some(server) = nsd() else { return };
     let (all, full) = scan(server.addr(), &[]);
     let (pruned, run) = scan(server.addr(), &["--prune"]);
     assert_eq!(
@@ -89,17 +100,24 @@ fn nsd_is_asked_a_few_questions_for_the_same_verdicts() {
 
 #[test]
 fn a_stock_rbldnsd_is_never_pruned() {
-    let zone = format!(
-        "$SOA 300 ns.own.test host.own.test 1 600 300 86400 300\n:127.0.0.2:listed\n127.0.0.2\n{}\n",
-        LISTED.join("\n")
-    );
-    let Some(server) = Peer::rbldnsd(&[(ZONE, "ip4set", zone.as_bytes())]) else {
-        return;
-    };
+    let Some(server) = rbldnsd() else { return };
     let (listed, run) = scan(server.addr(), &["--prune"]);
     assert_eq!(listed, LISTED);
     assert_eq!(count(&run, "pruned"), 0);
     assert!(count(&run, "asked") > 16_384, "{run}");
+}
+
+/// Of two servers of a zone one proves that it tells empty parents apart, and the other that it does not: the denials of
+/// the other settle nothing.
+#[test]
+fn a_denial_is_believed_of_those_servers_alone_that_proved_it() {
+    let (Some(proves), Some(denies)) = (nsd(), rbldnsd()) else {
+        return;
+    };
+    let other = format!("{ZONE}={}", denies.addr());
+    let (listed, run) = scan(proves.addr(), &["--prune", "--route", &other]);
+    assert_eq!(listed, LISTED);
+    assert!(count(&run, "pruned") > 0, "{run}");
 }
 
 #[test]

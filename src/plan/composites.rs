@@ -37,7 +37,8 @@ pub(super) fn composites(
             Treatment::Fold(_) | Treatment::Local | Treatment::NotAsked(_) => Vec::new(),
         })
         .collect();
-    // Lists that cover each other would wait for each other: only those that nothing covers are asked for others.
+    // Nobody is learnt from who waits: only those that nothing covers are asked for others. A catalogue refuses two lists that
+    // cover each other; a longer ring of them is asked list by list.
     let is_top = |column: usize| candidates[column].is_empty();
     let into = candidates
         .iter()
@@ -66,4 +67,89 @@ pub(super) fn tells_apart(composite: &List, part: &List) -> bool {
     codes
         .filter(|code| code.listing)
         .any(|code| code.sublist.as_ref() == Some(&part.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::{Keys, Plan};
+    use super::*;
+    use crate::dnsxl::ListIndex;
+    use crate::targets::{ReadOptions, TargetSet};
+
+    /// What each list is asked in place of, by id, for one kind of target: `id<composite` where it folds, `id` where it is
+    /// asked, `id!` where it is not. Each list is `id` and more lines of its catalogue entry.
+    fn folded(lists: &[(&str, &str)], kind: Kind) -> String {
+        let mut text = "[operator]\nid = \"one\"\nname = \"One\"\n".to_owned();
+        for (id, more) in lists {
+            text += &format!(
+                "[[list]]\nid = \"{id}\"\nzone = \"{id}.example\"\nkinds = [\"ip4\", \"ip6\", \"domain\"]\nrole = \"block\"\ntier = \"A\"\n{more}\n"
+            );
+        }
+        let catalogue = Catalogue::parse(&[("test.toml", &text)]).expect("a good catalogue");
+        let targets = TargetSet::read(&[], &mut std::io::empty(), ReadOptions::default()).expect("no targets");
+        let all: Vec<ListIndex> = catalogue.indexed().map(|(index, _)| index).collect();
+        let plan = Plan::new(&catalogue, &targets, &all, &Keys::new());
+        let words = (0..all.len()).map(|column| {
+            let id = |column: usize| &catalogue.list(all[column]).id;
+            match plan.treatment(column, kind) {
+                Treatment::Fold(into) => format!("{}<{}", id(column), id(into)),
+                Treatment::Ask | Treatment::Local => id(column).clone(),
+                Treatment::NotAsked(_) => format!("{}!", id(column)),
+            }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_part_is_learnt_from_its_composite() {
+        assert_eq!(
+            folded(&[("all", "covers = [\"part\"]"), ("part", "")], Kind::Ip4),
+            "all part<all"
+        );
+        assert_eq!(folded(&[("all", ""), ("part", "")], Kind::Ip4), "all part");
+    }
+
+    #[test]
+    fn a_composite_that_cannot_be_asked_tells_nothing() {
+        let all = "covers = [\"part\"]\nquery = \"{key}.{target}.all.example\"";
+        assert_eq!(folded(&[("all", all), ("part", "")], Kind::Ip4), "all! part");
+    }
+
+    #[test]
+    fn other_questions_than_the_composites_are_asked() {
+        let other_form = [
+            ("all", "covers = [\"part\"]\nname_form = \"registrable\""),
+            ("part", "name_form = \"full\""),
+        ];
+        assert_eq!(folded(&other_form, Kind::Domain), "all part");
+        assert_eq!(folded(&other_form, Kind::Ip4), "all part<all");
+        let larger_unit = [("all", "covers = [\"part\"]\nip6_unit = 64"), ("part", "")];
+        assert_eq!(folded(&larger_unit, Kind::Ip6), "all part");
+        let smaller_unit = [("all", "covers = [\"part\"]"), ("part", "ip6_unit = 64")];
+        assert_eq!(folded(&smaller_unit, Kind::Ip6), "all part<all");
+    }
+
+    /// Of a chain the top is asked, and who is below a part of it; of a ring, all.
+    #[test]
+    fn nobody_waits_for_who_waits() {
+        let chain = [
+            ("all", "covers = [\"half\"]"),
+            ("half", "covers = [\"part\"]"),
+            ("part", ""),
+        ];
+        assert_eq!(folded(&chain, Kind::Ip4), "all half<all part");
+        let ring = [
+            ("one", "covers = [\"two\"]"),
+            ("two", "covers = [\"three\"]"),
+            ("three", "covers = [\"one\"]"),
+        ];
+        assert_eq!(folded(&ring, Kind::Ip4), "one two three");
+    }
+
+    #[test]
+    fn who_tells_the_part_apart_is_learnt_from_first() {
+        let told = "covers = [\"part\"]\n[list.codes]\n\"127.0.0.2\" = { means = \"listed\", sublist = \"part\" }";
+        let lists = [("vague", "covers = [\"part\"]"), ("told", told), ("part", "")];
+        assert_eq!(folded(&lists, Kind::Ip4), "vague told part<told");
+    }
 }

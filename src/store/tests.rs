@@ -541,11 +541,11 @@ fn what_earlier_runs_saw_is_recalled_target_by_target() {
 }
 
 thread_local! {
-    static HOURS: Cell<i64> = const { Cell::new(0) };
+    static MINUTES: Cell<i64> = const { Cell::new(0) };
 }
 
 fn date() -> Timestamp {
-    Timestamp::UNIX_EPOCH + SignedDuration::from_hours(HOURS.get())
+    Timestamp::UNIX_EPOCH + SignedDuration::from_mins(MINUTES.get())
 }
 
 #[test]
@@ -560,22 +560,22 @@ fn budgets_are_shared_roll_over_24_hours_and_survive_a_kill() {
     one.settle("alpha", 0, 250);
     drop(one); // as a kill would: 350 stay taken
     assert_eq!(two.reserve("alpha", 1_000, 600), 250);
-    HOURS.set(12);
+    MINUTES.set(12 * 60);
     two.settle("alpha", 100, 50);
     assert_eq!(two.reserve("alpha", 1_000, 600), 50);
-    HOURS.set(24);
+    MINUTES.set(24 * 60 + 9);
     assert_eq!(
         ledger().reserve("alpha", 1_000, 5_000),
         0,
-        "a lease may be used some minutes later"
+        "a lease may be used ten minutes later"
     );
-    HOURS.set(25);
+    MINUTES.set(24 * 60 + 11);
     assert_eq!(
         ledger().reserve("alpha", 1_000, 5_000),
         850,
         "what was kept at 12 counts until 36"
     );
-    HOURS.set(37);
+    MINUTES.set(37 * 60);
     assert_eq!(ledger().reserve("alpha", 1_000, 5_000), 150);
 }
 
