@@ -9,7 +9,6 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use assert_cmd::cargo::CommandCargoExt;
 use hickory_proto::rr::RecordType;
 use peers::Peer;
 use relay::{Faults, Relay, Seen};
@@ -34,37 +33,15 @@ fn lab_at(bind: &str) -> Lab {
 }
 
 fn command(resolvers: &[SocketAddr], more: &[&str]) -> (Command, tempfile::TempDir) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("lab.toml");
-    std::fs::write(&file, reputon::lab::CATALOGUE).expect("written");
-    let mut command = Command::cargo_bin("reputon").expect("the binary is built");
-    command.args([
-        "scan",
-        "--only-catalogue",
-        "--stages",
-        "none",
-        "--rate",
-        "0",
-        "-f",
-        "json",
-    ]);
-    command
-        .args(["--db", "none", "--config", "none", "--catalogue"])
-        .arg(&file);
-    for resolver in resolvers {
-        command.args(["--resolver", &resolver.to_string()]);
-    }
-    command.args(more).args(TARGETS).stdin(Stdio::null());
+    let (mut command, folder) = relay::scan::command(resolvers, &TARGETS);
+    command.args(more);
     (command, folder)
 }
 
 /// Scans the lab's world through these resolvers: the report, and what was said.
 fn scan(resolvers: &[SocketAddr], more: &[&str]) -> (Value, String) {
     let (mut command, _folder) = command(resolvers, more);
-    let output = command.output().expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-    (report, said)
+    relay::scan::report(&command.output().expect("it runs"))
 }
 
 /// What a network without faults gives.

@@ -29,36 +29,8 @@ fn forged(id: u16, last: u8, list: &str) -> Vec<u8> {
 
 /// Scans through the relay while `attack` runs; the report, what was said, and how many replies were forged.
 fn scan(relay: &Relay, attackers: &[&UdpSocket]) -> (Value, String, u64) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("lab.toml");
-    std::fs::write(&file, reputon::lab::CATALOGUE).expect("written");
-    let mut command = Command::cargo_bin("reputon").expect("the binary is built");
-    command.args([
-        "scan",
-        "203.0.113.0/24",
-        "--only-catalogue",
-        "--stages",
-        "none",
-        "--rate",
-        "0",
-        "-f",
-        "json",
-    ]);
-    command.args([
-        "--db",
-        "none",
-        "--config",
-        "none",
-        "--timeout",
-        "1",
-        "--window",
-        "20",
-        "--catalogue",
-    ]);
-    command
-        .arg(&file)
-        .args(["--resolver", &relay.addr().to_string()])
-        .stdin(Stdio::null());
+    let (mut command, _folder) = relay::scan::command(&[relay.addr()], &["203.0.113.0/24"]);
+    command.args(["--timeout", "1", "--window", "20"]);
     let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     let output = std::thread::scope(|scope| {
         for attacker in attackers {
@@ -81,8 +53,7 @@ fn scan(relay: &Relay, attackers: &[&UdpSocket]) -> (Value, String, u64) {
         over.store(true, Ordering::Relaxed);
         output
     });
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let (report, said) = relay::scan::report(&output);
     (report, said, sent.into_inner())
 }
 
@@ -149,8 +120,7 @@ fn r03_lies_before_each_right_reply_change_nothing() {
         .stdin(Stdio::null())
         .output()
         .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let (report, said) = relay::scan::report(&output);
     let list = &report["lists"][0];
     assert_eq!(
         (&list["listed"], &list["not_listed"]),

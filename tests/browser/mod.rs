@@ -1,16 +1,19 @@
 //! A real browser without a screen, driven over WebDriver (W3C): Chromium through its own chromedriver on a free loopback
 //! port. Ended by process id when the guard is dropped (also by a panic).
 //!
-//! A browser that is not installed is none: `None`, with a line on standard error. Set `REPUTON_NEED_PEERS=1` (as CI
-//! does) to make that a failure.
+//! A browser that is not installed is none: `None` (see `installed`).
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
+#[path = "../installed/mod.rs"]
+mod installed;
+
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use installed::program;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -198,20 +201,4 @@ impl Browser {
         let pdf = self.post("/print", &json!({}));
         pdf.as_str().map_or(0, str::len)
     }
-}
-
-/// The program on PATH.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file());
-    if found.is_none() {
-        assert!(
-            std::env::var_os("REPUTON_NEED_PEERS").is_none(),
-            "{name} is not installed"
-        );
-        eprintln!("{name} is not installed: no page is opened");
-    }
-    found
 }

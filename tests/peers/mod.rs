@@ -1,23 +1,25 @@
 //! Real name servers beside the code under test: rbldnsd, unbound and nsd on a free loopback port, each in a directory
 //! of its own, ended by process id when the guard is dropped (also by a panic). And a small blocking client.
 //!
-//! A server that is not installed is no peer: `None`, with a line on standard error. Set `REPUTON_NEED_PEERS=1` (as CI
-//! does) to make that a failure.
+//! A server that is not installed is no peer: `None` (see `installed`).
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
+#[path = "../installed/mod.rs"]
+mod installed;
 pub mod postfix;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Edns, Message, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
+use installed::program;
 use tempfile::TempDir;
 
 /// How long a server may take until it answers.
@@ -369,23 +371,6 @@ pub fn free_addr() -> SocketAddr {
             TcpListener::bind(addr).ok().map(|_| addr)
         })
         .expect("a free port among a hundred")
-}
-
-/// The program on PATH or where Debian puts servers.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file());
-    if found.is_none() {
-        assert!(
-            std::env::var_os("REPUTON_NEED_PEERS").is_none(),
-            "{name} is not installed"
-        );
-        eprintln!("{name} is not installed: nothing to compare with");
-    }
-    found
 }
 
 /// A directory that servers can read after they have given up their rights.
