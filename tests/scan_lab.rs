@@ -291,6 +291,57 @@ fn keys_never_show() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("{key}"));
 }
 
+/// Domain lists are proved by a test entry of one label, which a resolver that minimises names does not lose: alone they look
+/// well behind it. Their targets fill a tile of their own, which must not close before the address lists, which are slower here, have told.
+#[test]
+fn r11_f13_nothing_closes_before_it_is_known_what_the_resolver_does() {
+    use reputon::clock::Span;
+    use reputon::lab::{Face, Lab, LabOptions};
+
+    let slow = ["zen", "parents", "reasons"].map(|list| format!("{list}.lab.test").parse().expect("a name"));
+    let lab = Lab::start(LabOptions {
+        impaired: slow.map(|zone| (zone, Span::from_millis(700), 0)).into(),
+        ..LabOptions::default()
+    })
+    .expect("loopback can be listened on");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("lab.toml");
+    std::fs::write(&file, reputon::lab::CATALOGUE).expect("written");
+    let names = (0..255).map(|number| format!("name{number}.clean.example.test\n"));
+    let targets: String = std::iter::once("example-shop.test\n".to_owned())
+        .chain(names)
+        .chain(["203.0.113.10\n".to_owned()])
+        .collect();
+    let report = json(
+        reputon()
+            .args(["scan", "-", "--only-catalogue", "--db", "none", "--stages", "none"])
+            .args(["--lists", "lab-dbl,lab-zen,lab-parents,lab-reasons", "-f", "json"])
+            .args(["--resolver", &lab.face(Face::Minimising).to_string()])
+            .arg("--catalogue")
+            .arg(&file)
+            .write_stdin(targets),
+    );
+    let targets = report["targets"].as_array().expect("targets");
+    assert_eq!(targets.len(), 257);
+    for target in targets {
+        assert_eq!(target["verdict"], "unknown", "{target}");
+        assert_eq!(target["unknowns"][0]["cause"], "resolver_broken", "{target}");
+    }
+}
+
+/// Stopped while a silent list is still examined: what the others said stands.
+#[test]
+fn a_stop_before_every_list_is_examined_loses_nothing_of_the_others() {
+    let report = json(
+        reputon()
+            .args(["scan", "203.0.113.0/28", "--lab", "--lists", "lab-zen,f06-silent"])
+            .args(["--stages", "none", "--max-time", "3s", "--timeout", "3", "-f", "json"]),
+    );
+    let zen = &report["lists"][0];
+    assert_eq!((&zen["id"], &zen["unknown"]), (&"lab-zen".into(), &0.into()), "{zen}");
+    assert_eq!(report["lists"][1]["unknown"], 16, "{}", report["lists"][1]);
+}
+
 #[test]
 fn f11_f12_f13_a_lying_resolver_is_named_and_nobody_is_clean() {
     use std::io::BufRead;

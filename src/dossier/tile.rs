@@ -378,6 +378,30 @@ impl Tile {
         self.provisional_total -= u32::from(confirmed);
     }
 
+    /// A control was good that cannot confirm yet: the column's own unknowns of this kind and epoch get their second chance
+    /// now, once each; `again` is told the offsets that are pending for it.
+    pub fn give_second_chances(&mut self, (column, kind): (usize, Kind), epoch: Epoch, mut again: impl FnMut(u8)) {
+        for offset in 0..self.len {
+            let place = (column as u16, offset as u8); // bounded by `new`
+            let state = self.states[column * self.len + offset];
+            let unknown = match Settled::of(state) {
+                Some(settled @ Settled::Unknown(..)) if Voice::of(settled.how()) == Voice::Own => settled,
+                _ => continue,
+            };
+            if state & epoch.bit() == 0 || self.kinds[offset] != kind || !self.second.insert(place) {
+                continue;
+            }
+            self.provisional[column][kind as usize][Voice::Own as usize] -= 1;
+            self.provisional_total -= 1;
+            self.unsettled += 1;
+            let state = &mut self.states[column * self.len + offset];
+            *state = reopened(unknown);
+            if *state == PENDING {
+                again(place.1);
+            }
+        }
+    }
+
     /// A control failed: what is provisional in the column of this kind by this voice is pending again, or waiting.
     pub fn revoke(&mut self, lane: (usize, Kind), voice: Voice) {
         if self.provisional_of(lane, voice) > 0 {

@@ -354,6 +354,12 @@ impl<N: Network> Worker<'_, N> {
                     self.give_up(index, Cause::ResolverBroken);
                     continue;
                 }
+                Standing::Good => {
+                    if let Some(control) = self.lanes[usize::from(index.0)].held.take() {
+                        self.confirm(index, control);
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let cause = match (broken && !lane.routed, fault.cause()) {
@@ -369,6 +375,7 @@ impl<N: Network> Worker<'_, N> {
     /// Sends controls where they are due.
     pub(super) fn control_lanes(&mut self, now: Instant) {
         let waiting = self.window.oldest_is_settled();
+        let known = self.knows_resolvers();
         let oldest = self.window.first();
         let related_waits = waiting && self.explainer.is_explained(oldest);
         for index in (0..self.lanes.len() as u16).map(LaneIndex) {
@@ -386,7 +393,9 @@ impl<N: Network> Worker<'_, N> {
                 {
                     self.end_look(now, index);
                 }
-                Standing::Good if self.related.is_due(index, lane) && related_waits => self.control(now, index),
+                Standing::Good if self.related.is_due(index, lane) && related_waits && known => {
+                    self.control(now, index)
+                }
                 Standing::Good if lane.control.is_none() && lane.provisional > 0 => {
                     let due = lane.answers >= CONTROL_ANSWERS
                         || lane.failures >= FAILURES_TO_CONTROL
@@ -402,7 +411,7 @@ impl<N: Network> Worker<'_, N> {
                             .window
                             .get(oldest)
                             .is_some_and(|tile| tile.tile.provisional_of(mine, Voice::Own) > 0);
-                    if due || holds_up || through {
+                    if due || (known || lane.held.is_none()) && (holds_up || through) {
                         self.control(now, index);
                     }
                 }
@@ -431,6 +440,7 @@ impl<N: Network> Worker<'_, N> {
             listed: 0,
             recalled: false,
         });
+        lane.held = None;
         lane.epoch = lane.epoch.next();
         lane.controls += 1;
         lane.questions.clear();
@@ -516,10 +526,35 @@ impl<N: Network> Worker<'_, N> {
         }
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.control = None;
-        lane.controlled = lane.controls;
         lane.last_good = now;
         lane.forgive();
-        self.confirm(index, control);
+        // A control goes the way of the answers: it cannot vouch for them while it is not known what the resolvers do.
+        if self.knows_resolvers() {
+            self.confirm(index, control);
+        } else {
+            self.hold(index, control);
+        }
+    }
+
+    /// A control was good, and confirms once it is known what the resolvers do. What ended unknown need not wait for that.
+    fn hold(&mut self, index: LaneIndex, control: Control) {
+        let lane = &mut self.lanes[usize::from(index.0)];
+        lane.held = Some(control);
+        let (column, kind) = (lane.column, lane.kind);
+        for (number, tile) in self.window.open_of(kind) {
+            let epochs = [Epoch::Even, Epoch::Odd].into_iter();
+            for epoch in epochs.filter(|epoch| control.closes.is_none_or(|closes| closes == *epoch)) {
+                tile.tile.give_second_chances((column, kind), epoch, |offset| {
+                    lane.again.push_back((number, offset));
+                });
+            }
+        }
+        self.spread_lane(index);
+    }
+
+    /// Whether every lane has been examined, so that it is known what the resolvers do to answers.
+    pub(super) fn knows_resolvers(&self) -> bool {
+        self.judged || self.options.skip_health
     }
 
     /// A control was good: what the lane learnt in the epochs that it closes is confirmed. What ended unknown meanwhile is
@@ -533,6 +568,7 @@ impl<N: Network> Worker<'_, N> {
             ..
         } = self;
         let lane = &mut lanes[usize::from(index.0)];
+        lane.controlled = lane.controls;
         let chance = match self.stopping {
             None => SecondChance::Give,
             Some(_) => SecondChance::Refuse,
@@ -563,7 +599,7 @@ impl<N: Network> Worker<'_, N> {
         let plan = self.plan;
         self.related.revoke(index);
         let lane = &mut self.lanes[usize::from(index.0)];
-        lane.provisional = 0;
+        (lane.provisional, lane.held) = (0, None);
         let (column, kind) = (lane.column, lane.kind);
         for (_, tile) in self.window.open_of(kind) {
             tile.tile.revoke((column, kind), Voice::Own);

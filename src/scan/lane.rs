@@ -111,6 +111,9 @@ pub(super) struct Lane {
     pub(super) probes_out: u32,
     pub(super) epoch: Epoch,
     pub(super) control: Option<Control>,
+    /// The last control that was good while it was not known what the resolvers do: it confirms when that is known, unless
+    /// another is sent or fails before.
+    pub(super) held: Option<Control>,
     /// Controls that were sent, and the last of them that was good.
     pub(super) controls: u32,
     pub(super) controlled: u32,
@@ -172,7 +175,7 @@ impl Lane {
     /// The epoch of a listing that was heard when so many controls had been sent: a control that was sent since then speaks
     /// for it. None if one has been good.
     pub(super) fn epoch_since(&self, controls: u32) -> Option<Epoch> {
-        match self.control {
+        match self.control.or(self.held) {
             _ if self.controlled > controls => None,
             Some(control) if self.controls > controls => Some(control.closes.unwrap_or(self.epoch)),
             _ => Some(self.epoch),
@@ -198,6 +201,7 @@ impl Lane {
             probes_out: 0,
             epoch: Epoch::Even,
             control: None,
+            held: None,
             controls: 0,
             controlled: 0,
             answers: 0,

@@ -358,7 +358,8 @@ impl<N: Network> Worker<'_, N> {
             let lane = &self.lanes[usize::from(index.0)];
             lane.standing == Standing::Good && self.related.is_due(*index, lane)
         };
-        self.related.heard.iter().any(due)
+        self.knows_resolvers()
+            && self.related.heard.iter().any(due)
             && self.window.oldest_is_settled()
             && self.explainer.is_explained(self.window.first())
     }

@@ -424,6 +424,9 @@ impl<'a, N: Network> Worker<'a, N> {
             // A control that was out is cancelled with the rest: its epoch is confirmed by the last one.
             self.abandon(index, Cause::Cancelled);
         }
+        if !self.judged && !self.options.skip_health {
+            self.judge_resolvers(); // by those that have been examined
+        }
     }
 
     /// Whether progress is to be shown now; it is not again for a while.
