@@ -1,10 +1,18 @@
-//! Zone data of a million IPv4 entries: loading it, up to the first verdict, and verdicts (is it listed, and with which code).
+//! Zone data of a million IPv4 entries: loading it, up to the first verdict; verdicts (is it listed, and with which code); and
+//! the observations that a scan makes of them, with the meaning and the reason of each listing.
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 use divan::counter::ItemsCount;
+use reputon::dnsxl::{Catalogue, Observation};
+use reputon::plan::LocalList;
+use reputon::targets::Target;
 use reputon::zone::{Dataset, DatasetKind};
+
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     divan::main();
@@ -54,27 +62,67 @@ fn load_a_million(bencher: divan::Bencher<'_, '_>, own_texts: bool) {
     });
 }
 
-/// Addresses one after the other, as a scan asks, or all over the space; one in a hundred, or half of them listed.
-#[divan::bench(args = ["in order", "scattered", "half listed"])]
+/// Addresses one after the other, as a scan asks, or all over the space; one in a hundred, in ten, or half of them listed.
+fn asked(which: &str) -> Vec<Ipv4Addr> {
+    let in_order = 0x4d00_0000..0x4d00_0000 + ASKED as u32;
+    let entries = numbers().step_by(7);
+    let others = numbers().skip(ENTRIES);
+    match which {
+        "in order" => in_order.map(Ipv4Addr::from).collect(),
+        "scattered" => others.take(ASKED).map(Ipv4Addr::from).collect(),
+        "one in ten listed" => {
+            let mut entries = entries;
+            let places = others.take(ASKED).enumerate();
+            let each = |(place, other)| match place % 10 {
+                0 => entries.next().expect("there is no end of them").into(),
+                _ => Ipv4Addr::from(other),
+            };
+            places.map(each).collect()
+        }
+        _ => {
+            let pairs = entries.take(ASKED / 2).zip(others);
+            pairs.flat_map(|(one, other)| [one.into(), other.into()]).collect()
+        }
+    }
+}
+
+#[divan::bench(args = ["in order", "scattered", "one in ten listed", "half listed"])]
 fn verdicts(bencher: divan::Bencher<'_, '_>, which: &str) {
     let dataset = Dataset::parse(DatasetKind::Ip4Set, "bench", file(false).as_bytes()).expect("a good file");
-    let in_order = 0x4d00_0000..0x4d00_0000 + ASKED as u32;
-    let asked: Vec<Ipv4Addr> = match which {
-        "in order" => in_order.map(Ipv4Addr::from).collect(),
-        "scattered" => numbers().skip(ENTRIES).take(ASKED).map(Ipv4Addr::from).collect(),
-        _ => {
-            let entries = numbers().step_by(7).take(ASKED / 2);
-            let others = numbers().skip(ENTRIES);
-            entries
-                .zip(others)
-                .flat_map(|(one, other)| [one.into(), other.into()])
-                .collect()
-        }
-    };
+    let asked = asked(which);
     bencher.counter(ItemsCount::new(ASKED)).bench_local(|| {
         let listed = asked
             .iter()
             .filter_map(|&address| black_box(&dataset).first_code(address));
         listed.fold(0u32, |sum, code| sum.wrapping_add(code.to_bits()))
+    });
+}
+
+const CATALOGUE: &str = r#"
+[operator]
+id = "bench"
+name = "Bench"
+[operator.terms]
+use = "free"
+[[list]]
+id = "bench"
+zone = "bl.bench.test"
+kinds = ["ip4"]
+role = "block"
+tier = "B"
+"#;
+
+#[divan::bench(args = ["in order", "scattered", "one in ten listed", "half listed"])]
+fn observations(bencher: divan::Bencher<'_, '_>, which: &str) {
+    let dataset = Dataset::parse(DatasetKind::Ip4Set, "bench", file(false).as_bytes()).expect("a good file");
+    let catalogue = Catalogue::parse(&[("bench.toml", CATALOGUE)]).expect("a good catalogue");
+    let (list, operator) = (&catalogue.lists()[0], &catalogue.operators()[0]);
+    let local = LocalList::new(list, vec![dataset]);
+    let asked: Vec<Target> = asked(which).into_iter().map(Target::Ip4).collect();
+    bencher.counter(ItemsCount::new(ASKED)).bench_local(|| {
+        let all = asked
+            .iter()
+            .map(|target| black_box(&local).observe((list, operator), target));
+        all.filter(|known| matches!(known, Observation::Listed(_))).count()
     });
 }

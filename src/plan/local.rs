@@ -64,21 +64,27 @@ impl LocalList {
     }
 
     fn observe_name(&self, reader: &Reader<'_>, name: &Name) -> Observation {
-        let (rcode, records) = self.ask(name, Rtype::A);
-        let answers = records.len() as u16; // 255 at most
+        // Codes and texts in one look: finding the entry is what takes time.
+        let (rcode, mut records) = match self.zone.answer(name, Rtype::ANY) {
+            ZoneAnswer::Records(records) => (Rcode::NOERROR, records),
+            ZoneAnswer::NoData => (Rcode::NOERROR, Vec::new()),
+            ZoneAnswer::NxDomain | ZoneAnswer::Refused => (Rcode::NXDOMAIN, Vec::new()),
+        };
+        let of_type = |rtype: Rtype| move |record: &mut Record| record.data.rtype() == rtype;
+        let codes: Vec<Record> = records.extract_if(.., of_type(Rtype::A)).collect();
         let answer = Answer {
-            records,
+            records: codes,
             ..Answer::default()
         };
         let observation = reader.interpret(Heard {
             rcode,
             truncated: false,
-            answers,
+            answers: answer.records.len() as u16, // 255 at most
             answer: Some(&answer),
         });
         match observation {
             Observation::Listed(listing) => {
-                let (_, records) = self.ask(name, Rtype::TXT);
+                records.retain_mut(of_type(Rtype::TXT));
                 let texts = Answer {
                     records,
                     ..Answer::default()
@@ -89,14 +95,6 @@ impl LocalList {
                 }))
             }
             known => known,
-        }
-    }
-
-    fn ask(&self, name: &Name, rtype: Rtype) -> (Rcode, Vec<Record>) {
-        match self.zone.answer(name, rtype) {
-            ZoneAnswer::Records(records) => (Rcode::NOERROR, records),
-            ZoneAnswer::NoData => (Rcode::NOERROR, Vec::new()),
-            ZoneAnswer::NxDomain | ZoneAnswer::Refused => (Rcode::NXDOMAIN, Vec::new()),
         }
     }
 }
