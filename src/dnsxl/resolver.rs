@@ -65,9 +65,6 @@ pub enum ResolverVerdict {
     /// It says of names that have labels above them that they do not exist (RFC 9156 against servers that answer wrongly
     /// for empty non-terminals).
     Minimises,
-    /// Perhaps it does: of test entries only some of one label came through, and a longer one did not, whose list may as well be
-    /// empty. Longer names would be lost where it does, and nobody would know.
-    MayMinimise,
     /// It does not answer.
     Silent,
 }
@@ -91,11 +88,6 @@ impl ResolverVerdict {
             ResolverVerdict::Minimises => "the resolver minimises names strictly and loses every entry; \
                 turn strict QNAME minimisation off, or use --direct"
                 .to_owned(),
-            ResolverVerdict::MayMinimise => {
-                "the resolver may minimise names strictly and lose entries: of all test entries only \
-                those of one label came through; ask one more list of addresses along, or use --direct"
-                    .to_owned()
-            }
             ResolverVerdict::Silent => "the resolver does not answer".to_owned(),
         })
     }
@@ -163,9 +155,6 @@ pub fn resolver_verdict(evidence: &[Evidence]) -> ResolverVerdict {
     }
     if nxdomain > WITNESSES_MIN || (short && nxdomain_seen) {
         return ResolverVerdict::Minimises;
-    }
-    if short && nxdomain > 0 {
-        return ResolverVerdict::MayMinimise;
     }
     if silent >= WITNESSES_MIN && evidence.iter().all(|one| one.entry == Entry::Silent) {
         return ResolverVerdict::Silent;
