@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use reputon::clock::Span;
 use reputon::dnsxl::ListIndex;
 use reputon::dossier::Difference;
-use reputon::report::{Format, HeldSink, ListRecord, Options, Outputs, RunEnd, RunHead, nagios_line};
+use reputon::report::{Format, HeldSink, ListRecord, Options, Outputs, RunEnd, RunHead, nagios_line, visible};
 use reputon::scan::{Progress, RealNetwork, Receiver, Scan, StopReason};
 use reputon::verdict::{Advice, Audit, ExitStatus, Judge, NagiosStatus, Tally, Weights};
 
@@ -169,7 +169,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     }
     let told = match told {
         Err(error) if args.notify.nagios => {
-            talk!("reputon: {error:#}");
+            talk!("reputon: {}", visible(&format!("{error:#}")));
             Ok(())
         }
         told => told,
