@@ -29,9 +29,9 @@
 //!   that has passed. A list that is dead or refuses gets some probes and nothing else, and as all lists are examined at once, they
 //!   tell a broken resolver from a broken list. It costs a round trip and six probes a list.
 //! * What a list said is believed when a later control of it was good: one more round trip at the end.
-//! * One thread asks. It pays for a query a half to a third of what a server on the same machine pays the kernel for the reply alone
-//!   (`benches/README.md`), so that it keeps two or three cores of a server busy before it is what a scan waits for; and rates,
-//!   budgets, windows and health are kept by one who sees all of them. Several machines share a range by `--shard`.
+//! * One thread asks. It pays for a query some two fifths of what a responder on the same machine pays that does nothing but receive
+//!   and reply (`benches/README.md`), so that by count it takes more than two cores of a server before a scan waits for it; and
+//!   rates, budgets, windows and health are kept by one who sees all of them. Several machines share a range by `--shard`.
 //!
 //! # The floors
 //!

@@ -161,15 +161,32 @@ fn r01_what_is_no_list_of_targets_is_left_with_a_reason() {
     }
 }
 
+/// Zone data may come through a pipe, which is read once: also where its format has to be guessed.
+#[test]
+fn zone_data_comes_through_a_pipe_too() {
+    let arguments = "scan 203.0.113.7 --lab --lists lab-zen --zone-data lab-zen=/dev/stdin --db none --stages none --config none -f jsonl";
+    let output = under("exec", arguments, |data| {
+        data.write_all(b"127.0.0.2\n203.0.113.7\n").expect("it is read");
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let target: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(target["listings"][0]["how"], "local", "{target}");
+}
+
 /// What has no end is left where a file of its kind would have ended. Address space is limited, so that a reader without an end
 /// would find that instead.
 #[cfg(target_os = "linux")]
 #[test]
-fn r19_catalogues_without_an_end_are_left_with_a_reason() {
+fn r19_files_without_an_end_are_left_with_a_reason() {
     for (arguments, wanted) in [
         ("lists lint /dev/zero", "larger than 4 MiB"),
         ("lists import /dev/zero", "larger than 4 MiB"),
         ("plan --catalogue /dev/zero 192.0.2.1", "larger than 4 MiB"),
+        (
+            "plan --lab --lists lab-zen --zone-data lab-zen=/dev/zero 192.0.2.1",
+            "it is a device and no file",
+        ),
     ] {
         let output = under("ulimit -v 1000000; exec", arguments, |_| ());
         let said = String::from_utf8_lossy(&output.stderr);

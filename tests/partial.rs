@@ -193,27 +193,15 @@ tier = "A"
         let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         targets.map(|target| listed(&report, target).1)
     };
-    let known = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(
-        verdicts(&["v4"])[..],
-        known("listed clean unknown unknown unknown unknown")
-    );
-    assert_eq!(
-        verdicts(&["v6"])[..],
-        known("unknown unknown listed clean unknown unknown")
-    );
-    assert_eq!(
-        verdicts(&["names.dnset"])[..],
-        known("unknown unknown unknown unknown listed clean")
-    );
-    assert_eq!(
-        verdicts(&["reversed.dnset"])[..],
-        known("listed clean unknown unknown unknown unknown")
-    );
-    assert_eq!(
-        verdicts(&["v4", "v6", "names.dnset"])[..],
-        known("listed clean listed clean listed clean")
-    );
+    for (files, expected) in [
+        (&["v4"][..], "listed clean unknown unknown unknown unknown"),
+        (&["v6"], "unknown unknown listed clean unknown unknown"),
+        (&["names.dnset"], "unknown unknown unknown unknown listed clean"),
+        (&["reversed.dnset"], "listed clean unknown unknown unknown unknown"),
+        (&["v4", "v6", "names.dnset"], "listed clean listed clean listed clean"),
+    ] {
+        assert_eq!(verdicts(files).join(" "), expected, "{files:?}");
+    }
     // A file that has nothing for the list at all is the wrong one.
     let names = catalogue.replace(r#""ip4", "ip6", "domain""#, r#""domain""#);
     std::fs::write(path("lists.toml"), names).expect("written");

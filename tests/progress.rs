@@ -1,35 +1,12 @@
 //! How far a scan says it has come, against how far it has: in the embedded world, at a rate that makes it last a few seconds.
 
-use std::io;
-
 use reputon::clock::Span;
 use reputon::dnsxl::Catalogue;
-use reputon::dossier::Dossier;
 use reputon::lab::{CATALOGUE, Lab, LabOptions};
 use reputon::plan::{Keys, Plan};
-use reputon::scan::{Order, Progress, RealNetwork, Receiver, Scan, ScanOptions, Slowest, Snapshot, Stop};
+use reputon::scan::{Progress, RealNetwork, Scan, ScanOptions, Slowest, Snapshot, Stop};
 use reputon::stages::Stages;
 use reputon::targets::{ReadOptions, TargetSet};
-
-struct Nobody;
-
-impl Receiver for Nobody {
-    fn take(&mut self, _: &Dossier, _: Order) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn revise(&mut self, _: &Dossier, _: &Dossier) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn start_over(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn wants_input_order(&self) -> bool {
-        false
-    }
-}
 
 #[derive(Default)]
 struct Watch(Vec<Snapshot>);
@@ -47,7 +24,7 @@ fn the_stages_are_work_to_be_done_too() {
     let lists = catalogue.select(&["lab-zen".to_owned()]).expect("it is there");
     let domains = (0..384).map(|number| format!("d{number}.example-shop.test"));
     let typed: Vec<String> = ["203.0.113.0/24".to_owned()].into_iter().chain(domains).collect();
-    let targets = TargetSet::read(&typed, &mut io::empty(), ReadOptions::default()).expect("good targets");
+    let targets = TargetSet::read(&typed, &mut std::io::empty(), ReadOptions::default()).expect("good targets");
     let lab = Lab::start(LabOptions::default()).expect("loopback");
     let plan = Plan::new(&catalogue, &targets, &lists, &Keys::new());
     let options = ScanOptions {
@@ -63,7 +40,7 @@ fn the_stages_are_work_to_be_done_too() {
     };
     let mut watch = Watch::default();
     let mut network = RealNetwork::new(Span::from_secs(6));
-    let report = scan.run(&mut network, [1; 32], (&mut Nobody, &mut watch), &Stop::default());
+    let report = scan.run(&mut network, [1; 32], (&mut (), &mut watch), &Stop::default());
     report.expect("it runs");
     let last = watch.0.last().expect("a last one");
     assert!(last.last && last.targets_done == last.targets, "{last:?}");

@@ -589,7 +589,16 @@ pub(crate) fn command() -> clap::Command {
     let command = Cli::command().mut_subcommand("audit", |audit| {
         audit.mut_arg("stages", |stages| stages.default_value(AUDIT_STAGES))
     });
-    with_environment(command)
+    with_environment(hearing_negative(command))
+}
+
+/// The table of commands, in which `--rate -1` is a wrong rate and no option of its own.
+fn hearing_negative(command: clap::Command) -> clap::Command {
+    let hearing = |arg: clap::Arg| match arg.get_long().is_some() && arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    command.mut_args(hearing).mut_subcommands(hearing_negative)
 }
 
 #[cfg(test)]

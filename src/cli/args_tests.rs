@@ -134,6 +134,20 @@ fn no_wrong_value_is_answered_in_the_words_of_a_library() {
     assert!(refused > 300, "{refused}");
 }
 
+#[test]
+fn a_negative_number_is_a_wrong_value_and_no_option() {
+    for (line, kind, wanted) in [
+        ("reputon scan --rate -1", ErrorKind::ValueValidation, "--rate"),
+        ("reputon plan --window -5", ErrorKind::ValueValidation, "--window"),
+        ("reputon bench --queries -1", ErrorKind::ValueValidation, "--queries"),
+        ("reputon scan -1", ErrorKind::UnknownArgument, "-1"),
+    ] {
+        let error = command().try_get_matches_from(line.split(' ')).expect_err(line);
+        assert_eq!(error.kind(), kind, "{line}");
+        assert!(error.to_string().contains(wanted), "{line}: {error}");
+    }
+}
+
 /// Lines of commands that people copy: of the README, and of all help.
 fn examples() -> Vec<String> {
     fn help(command: &clap::Command, found: &mut String) {

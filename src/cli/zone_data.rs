@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -83,16 +85,10 @@ fn read(files: &[ZoneData]) -> Vec<anyhow::Result<Dataset>> {
 }
 
 fn dataset(data: &ZoneData) -> anyhow::Result<Dataset> {
-    let path = &data.file;
-    let format = match data.format {
-        Some(format) => format,
-        None => {
-            let text = fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-            DatasetKind::guess(path, &text)
-        }
-    };
-    let dataset = Dataset::load(format, path)?;
-    let file = path.display();
+    let (path, file) = (&data.file, data.file.display());
+    let text = read_file(path).with_context(|| format!("{file}: cannot be read"))?;
+    let format = data.format.unwrap_or_else(|| DatasetKind::guess(path, &text));
+    let dataset = Dataset::parse(format, &file.to_string(), &text)?;
     if dataset.entries() == 0 {
         match dataset.warnings().kept.first() {
             Some(first) => bail!(
@@ -113,6 +109,15 @@ fn dataset(data: &ZoneData) -> anyhow::Result<Dataset> {
         );
     }
     Ok(dataset)
+}
+
+/// The whole file, read once, for it may be a pipe. Not a device, which may have no end.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_char_device() || kind.is_block_device() {
+        return Err(io::Error::other("it is a device and no file"));
+    }
+    fs::read(path)
 }
 
 fn warn(path: &Path, warnings: &Warnings) {

@@ -347,8 +347,11 @@ impl Tile {
         ((column, kind), voice): ((usize, Kind), Voice),
         epoch: Epoch,
         chance: SecondChance,
-        mut again: impl FnMut(u8),
+        again: impl FnMut(u8),
     ) {
+        if chance == SecondChance::Give {
+            self.give_second_chances(((column, kind), voice), epoch, again);
+        }
         if self.provisional_of((column, kind), voice) == 0 {
             return;
         }
@@ -359,39 +362,37 @@ impl Tile {
                 continue;
             }
             let settled = Settled::of(*state).expect("only settled pairs are provisional");
-            if Voice::of(settled.how()) != voice {
-                continue;
-            }
-            confirmed += 1;
-            *state &= CODE_MASK;
-            let place = (column as u16, offset as u8); // bounded by `new`
-            let unknown = matches!(settled, Settled::Unknown(..));
-            if unknown && chance == SecondChance::Give && self.second.insert(place) {
-                *state = reopened(settled);
-                self.unsettled += 1;
-                if *state == PENDING {
-                    again(place.1);
-                }
+            if Voice::of(settled.how()) == voice {
+                confirmed += 1;
+                *state &= CODE_MASK;
             }
         }
         self.provisional[column][kind as usize][voice as usize] -= confirmed;
         self.provisional_total -= u32::from(confirmed);
     }
 
-    /// A control was good that cannot confirm yet: the column's own unknowns of this kind and epoch get their second chance
-    /// now, once each; `again` is told the offsets that are pending for it.
-    pub fn give_second_chances(&mut self, (column, kind): (usize, Kind), epoch: Epoch, mut again: impl FnMut(u8)) {
+    /// A control was good, though it may not confirm yet: what the column said of this kind by this voice in this epoch and ended
+    /// unknown gets its second chance, once each; `again` is told the offsets that are pending for it.
+    pub fn give_second_chances(
+        &mut self,
+        ((column, kind), voice): ((usize, Kind), Voice),
+        epoch: Epoch,
+        mut again: impl FnMut(u8),
+    ) {
+        if self.provisional_of((column, kind), voice) == 0 {
+            return;
+        }
         for offset in 0..self.len {
             let place = (column as u16, offset as u8); // bounded by `new`
             let state = self.states[column * self.len + offset];
             let unknown = match Settled::of(state) {
-                Some(settled @ Settled::Unknown(..)) if Voice::of(settled.how()) == Voice::Own => settled,
+                Some(settled @ Settled::Unknown(..)) if Voice::of(settled.how()) == voice => settled,
                 _ => continue,
             };
             if state & epoch.bit() == 0 || self.kinds[offset] != kind || !self.second.insert(place) {
                 continue;
             }
-            self.provisional[column][kind as usize][Voice::Own as usize] -= 1;
+            self.provisional[column][kind as usize][voice as usize] -= 1;
             self.provisional_total -= 1;
             self.unsettled += 1;
             let state = &mut self.states[column * self.len + offset];

@@ -7,18 +7,17 @@
 //! ```
 //!
 //! One contract: after `submit`, `receive`, `receive_tcp` or `handle_timeout`, drain `poll_transmit`, `poll_tcp` and
-//! `poll_outcome`, then wait until `poll_timeout` at most. Time and randomness are arguments. Every ask ends as exactly
-//! one outcome. Memory is fixed by [`EngineOptions::slots`]: an exchange is a slot, some 350 octets, allocated
-//! at the start; nothing is allocated on the way of a query that is answered NXDOMAIN.
+//! `poll_outcome`, then wait until `poll_timeout` at most. Time and randomness are arguments. Every ask ends as exactly one outcome.
+//! Memory is bounded by [`EngineOptions::slots`]: an exchange is a slot, some 350 octets, made when it is first used and kept; nothing
+//! is allocated on the way of a query that is answered NXDOMAIN.
 //!
-//! A *path* is (upstream, route): it owns its queue, round-trip times, window, breaker and what was learnt about letter
-//! case, so that a silent list behind a resolver never trips the resolver. An *upstream* owns its ports, a total window,
-//! and whether it takes EDNS and TCP. A *pace* is a token bucket over all packets of the routes that share it (an operator's).
+//! A *path* is (upstream, route): it owns its queue, round-trip times, window, breaker and what was learnt about letter case, so
+//! that a silent list behind a resolver never trips the resolver. An *upstream* owns its ports, a total window, and whether it takes
+//! EDNS and TCP. A *pace* is a token bucket over all packets of the routes that share it (an operator's).
 //!
-//! What fails how: no reply → retried, with time-outs that double where nothing has come since, then
-//! [`End::Silent`](crate::exchange::End); a path silent for ten tries in a row is held and probed, its asks go by other paths if
-//! there are any, and after a few probes they end at once as `Unsent(Dead)`; a reply that does not fit is counted and dropped, and
-//! the wait goes on; many of them are an alarm, and their server is asked over TCP or by other ports for a while (`guard`).
+//! What fails how: no reply → retried, with time-outs that double where nothing has come since, then `End::Silent`; a path silent
+//! for ten tries in a row is held and probed, its asks go by other paths if there are any, and after a few probes they end at once as
+//! `Unsent(Dead)`; a reply that does not fit is counted and dropped; many are an alarm, and their server is asked otherwise (`guard`).
 
 mod breaker;
 mod bucket;
@@ -31,6 +30,8 @@ mod path;
 mod receive;
 mod retry;
 mod rtt;
+#[cfg(test)]
+mod sample;
 mod send;
 mod slots;
 mod slow;

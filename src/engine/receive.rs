@@ -349,16 +349,13 @@ fn letters(name: &[u8], zone_octets: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-    use rand::rngs::StdRng;
 
+    use super::super::sample;
     use super::*;
     use crate::clock::Span;
     use crate::datagram::Batch;
     use crate::engine::breaker::Breaker;
-    use crate::engine::core::EngineOptions;
     use crate::engine::path::RouteOptions;
-    use crate::engine::upstream::UpstreamOptions;
     use crate::exchange::{Ask, Ticket};
     use crate::wire::Rtype;
 
@@ -366,26 +363,9 @@ mod tests {
     /// the path that is dead it would wait for ever.
     #[test]
     fn a_reply_that_is_not_believed_leaves_no_question_with_a_dead_server() {
-        let options = EngineOptions {
-            slots: 256,
-            timeout: Span::from_secs(30),
-            retries: 3,
-            rate_qps: None,
-        };
-        let mut engine = Engine::new(options, StdRng::seed_from_u64(1));
+        let mut engine = sample::engine(Span::from_secs(30));
         let port = engine.add_port();
-        let upstreams = [1, 2].map(|last| {
-            engine.add_upstream(UpstreamOptions {
-                address: ([192, 0, 2, last], 53).into(),
-                ports: vec![port],
-                recursive: false,
-                window_max: 128,
-                path_window_max: 128,
-                rate_qps: None,
-                careful: true,
-                trains: false,
-            })
-        });
+        let upstreams = [1, 2].map(|last| sample::authority(&mut engine, last, port));
         let route = engine.add_route(RouteOptions {
             upstreams: upstreams.to_vec(),
             zone_octets: 6,

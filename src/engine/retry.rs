@@ -183,14 +183,11 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-    use rand::rngs::StdRng;
 
+    use super::super::sample;
     use super::*;
     use crate::datagram::{Batch, Received};
-    use crate::engine::core::EngineOptions;
     use crate::engine::path::RouteOptions;
-    use crate::engine::upstream::UpstreamOptions;
     use crate::exchange::{Ask, Ticket};
     use crate::wire::{Name, Rcode, Rtype};
 
@@ -206,25 +203,10 @@ mod tests {
 
     impl World {
         fn new(servers: u8) -> World {
-            let options = EngineOptions {
-                slots: 256,
-                timeout: Span::from_secs(3),
-                retries: 3,
-                rate_qps: None,
-            };
-            let mut engine = Engine::new(options, StdRng::seed_from_u64(1));
+            let mut engine = sample::engine(Span::from_secs(3));
             let upstreams = (0..servers).map(|last| {
-                let ports = vec![engine.add_port()];
-                engine.add_upstream(UpstreamOptions {
-                    address: ([192, 0, 2, last], 53).into(),
-                    ports,
-                    recursive: false,
-                    window_max: 128,
-                    path_window_max: 128,
-                    rate_qps: None,
-                    careful: true,
-                    trains: false,
-                })
+                let port = engine.add_port();
+                sample::authority(&mut engine, last, port)
             });
             let upstreams = upstreams.collect();
             let route = engine.add_route(RouteOptions {

@@ -330,24 +330,16 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample;
     use super::*;
     use crate::clock::Span;
-    use crate::engine::core::EngineOptions;
     use crate::engine::path::RouteOptions;
     use crate::engine::upstream::UpstreamOptions;
     use crate::exchange::{Ask, Ticket, Upstream};
-    use rand::SeedableRng;
-    use rand::rngs::StdRng;
 
     /// The trains that the first cells of a fresh path may form.
     fn trains(window_max: u32, trains: bool) -> Vec<u8> {
-        let options = EngineOptions {
-            slots: 256,
-            timeout: Span::from_secs(3),
-            retries: 3,
-            rate_qps: None,
-        };
-        let mut engine = Engine::new(options, StdRng::seed_from_u64(1));
+        let mut engine = sample::engine(Span::from_secs(3));
         let upstream = upstream(&mut engine, 1, window_max, trains);
         let route = engine.add_route(RouteOptions {
             upstreams: vec![upstream],
@@ -393,13 +385,7 @@ mod tests {
 
     #[test]
     fn servers_that_are_no_more_a_routes_are_asked_no_more() {
-        let options = EngineOptions {
-            slots: 256,
-            timeout: Span::from_secs(3),
-            retries: 3,
-            rate_qps: None,
-        };
-        let mut engine = Engine::new(options, StdRng::seed_from_u64(1));
+        let mut engine = sample::engine(Span::from_secs(3));
         let servers: Vec<Upstream> = (1..=9).map(|last| upstream(&mut engine, last, 128, false)).collect();
         let route = engine.add_route(RouteOptions {
             upstreams: servers[..2].to_vec(),

@@ -544,7 +544,8 @@ impl<N: Network> Worker<'_, N> {
         for (number, tile) in self.window.open_of(kind) {
             let epochs = [Epoch::Even, Epoch::Odd].into_iter();
             for epoch in epochs.filter(|epoch| control.closes.is_none_or(|closes| closes == *epoch)) {
-                tile.tile.give_second_chances((column, kind), epoch, |offset| {
+                let own = ((column, kind), Voice::Own);
+                tile.tile.give_second_chances(own, epoch, |offset| {
                     lane.again.push_back((number, offset));
                 });
             }

@@ -12,11 +12,10 @@ use anyhow::Context;
 use nix::sys::resource::{UsageWho, getrusage};
 use reputon::clock::Span;
 use reputon::dnsxl::{Catalogue, ListIndex};
-use reputon::dossier::Dossier;
 use reputon::lab::{Lab, LabOptions, rehearse};
 use reputon::plan::{Keys, Plan};
 use reputon::report::{to_json, visible};
-use reputon::scan::{Order, RealNetwork, Receiver, RunReport, Scan, ScanOptions};
+use reputon::scan::{RealNetwork, RunReport, Scan, ScanOptions};
 use reputon::targets::{ReadOptions, TargetSet};
 use serde_json::json;
 
@@ -36,27 +35,6 @@ const RATE_POLITE: u32 = 50;
 
 /// Queries in flight to a server on this machine.
 const WINDOW: u32 = 1_000;
-
-/// Nobody reads the answers.
-struct Nobody;
-
-impl Receiver for Nobody {
-    fn take(&mut self, _: &Dossier, _: Order) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn revise(&mut self, _: &Dossier, _: &Dossier) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn start_over(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn wants_input_order(&self) -> bool {
-        false
-    }
-}
 
 /// Runs the bench; the exit status is 0 unless nothing was answered, then 3.
 pub(crate) fn run(args: &BenchArgs, quiet: bool) -> anyhow::Result<u8> {
@@ -99,7 +77,7 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool) -> anyhow::Result<u8> {
     let stop = signals::watch()?;
     let mut network = RealNetwork::new(Span::from(args.ask.timeout).times(2));
     let before = cpu()?;
-    let report = scan.run(&mut network, rand::random(), (&mut Nobody, &mut Quiet), &stop)?;
+    let report = scan.run(&mut network, rand::random(), (&mut (), &mut Quiet), &stop)?;
     let cpu = cpu()? - before;
     write(args, (server, lab.is_some()), &report, cpu)?;
     Ok(if report.answered == 0 { 3 } else { 0 })
