@@ -247,19 +247,37 @@ impl<N: Network> Worker<'_, N> {
     }
 
     /// A second look has taken long: it is over if one server works, and the others have said all that they were asked or nothing
-    /// at all.
+    /// at all. One whose canaries are all listed, which may be chance, is asked for more of them, as if nobody were waited for.
     fn end_look(&mut self, now: Instant, index: LaneIndex) {
         let lane = &mut self.lanes[usize::from(index.0)];
         lane.looks_until = None;
         let lane = &self.lanes[usize::from(index.0)];
         let open = |via: &Option<Upstream>| lane.questions_by(*via).any(|question| question.reply.is_none());
         let (open, whole): (Vec<_>, Vec<_>) = lane.ways().into_iter().partition(open);
+        if open.iter().any(|via| !lane.replies_by(*via).is_empty()) {
+            return;
+        }
         let reader = self.reader(lane);
-        let works = |via: &Option<Upstream>| judge(&reader, lane.kind, &lane.replies_by(*via)) == Health::Healthy;
-        if whole.iter().any(works) && open.iter().all(|via| lane.replies_by(*via).is_empty()) {
+        let judged = |via: &Option<Upstream>| judge(&reader, lane.kind, &lane.replies_by(*via));
+        if whole.iter().map(judged).any(|health| health == Health::Healthy) {
             let lane = &mut self.lanes[usize::from(index.0)];
             open.into_iter().for_each(|via| lane.give_up_on(via));
             self.judge_examination(now, index);
+            return;
+        }
+        let doubtful = whole
+            .into_iter()
+            .filter(|via| judged(via) == Health::Doubtful)
+            .collect();
+        self.ask_more(now, index, doubtful);
+    }
+
+    /// More canaries for the ways of a second look whose canaries are all listed.
+    fn ask_more(&mut self, now: Instant, index: LaneIndex, doubtful: Vec<Option<Upstream>>) {
+        let kind = self.lanes[usize::from(index.0)].kind;
+        for via in doubtful {
+            let more = more_canaries(kind, &mut self.rng);
+            self.ask_probes(now, index, via, more);
         }
     }
 
@@ -280,12 +298,8 @@ impl<N: Network> Worker<'_, N> {
                 Health::Unhealthy(_) => false_ones.extend(via),
             }
         }
-        let kind = lane.kind;
         if !doubtful.is_empty() {
-            for via in doubtful {
-                let more = more_canaries(kind, &mut self.rng);
-                self.ask_probes(now, index, via, more);
-            }
+            self.ask_more(now, index, doubtful);
             return;
         }
         match works {

@@ -8,11 +8,11 @@ use reputon::dossier::Dossier;
 use reputon::scan::{Order, Progress, Receiver, Snapshot, TILES_MAX};
 use reputon::targets::{Target, TargetSet};
 
-use super::truth::{LISTED, is_listed};
+use super::truth::{LISTED, World, is_listed};
 
 /// Takes a run's dossiers.
 pub(crate) struct Judge {
-    seed: u64,
+    world: World,
     columns: usize,
     expected: Vec<Target>,
     /// Targets handed out as their tiles closed.
@@ -29,10 +29,10 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    pub(crate) fn new(seed: u64, columns: usize, targets: &TargetSet) -> Judge {
+    pub(crate) fn new(world: World, columns: usize, targets: &TargetSet) -> Judge {
         let expected = targets.chunks().flat_map(|chunk| chunk.iter().collect::<Vec<_>>());
         Judge {
-            seed,
+            world,
             columns,
             expected: expected.collect(),
             closed: HashSet::new(),
@@ -64,7 +64,7 @@ impl Judge {
         assert_eq!(dossier.observations.len(), self.columns, "one observation a list");
         let subject = subject_of(&dossier.target);
         for (list, observed) in dossier.observations.iter().enumerate() {
-            let truth = is_listed(self.seed, list, &subject);
+            let truth = is_listed(self.world, list, &subject);
             match &observed.observation {
                 Observation::Listed(listing) => {
                     assert!(truth, "false listing of {:?} on l{list}", dossier.target);

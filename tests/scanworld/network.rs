@@ -15,7 +15,7 @@ use reputon::wire::Rcode;
 
 use super::server::Server;
 use super::tally::Limit;
-use super::truth::{FORGED, Question, add_address, is_listed, reply};
+use super::truth::{FORGED, Question, World, add_address, is_listed, reply};
 
 /// How late the driver wakes, at most: what has come by then is taken together, as from a socket's buffer.
 const SLACK: Span = Span::from_micros(500);
@@ -126,7 +126,7 @@ pub(crate) struct SimNetwork {
     pub(crate) marks: Vec<Marks>,
     /// What has been asked for, where that is told apart from what is asked again: list, subject.
     pub(crate) told_apart: Option<HashSet<(usize, Vec<u8>)>>,
-    seed: u64,
+    world: World,
     at: HashMap<SocketAddr, usize>,
     ports: Vec<Option<SocketAddr>>,
     now: Instant,
@@ -147,7 +147,12 @@ pub(crate) fn address_of(server: usize) -> SocketAddr {
 }
 
 impl SimNetwork {
-    pub(crate) fn new(seed: u64, servers: Vec<Server>, accounts: Vec<Account>, operator_of: Vec<usize>) -> SimNetwork {
+    pub(crate) fn new(
+        world: World,
+        servers: Vec<Server>,
+        accounts: Vec<Account>,
+        operator_of: Vec<usize>,
+    ) -> SimNetwork {
         SimNetwork {
             at: (0..servers.len()).map(|server| (address_of(server), server)).collect(),
             servers,
@@ -161,7 +166,7 @@ impl SimNetwork {
             marks: vec![Marks::default(); operator_of.len()],
             told_apart: None,
             operator_of,
-            seed,
+            world,
             ports: Vec::new(),
             now: Instant::ZERO,
             spins: 0,
@@ -171,7 +176,7 @@ impl SimNetwork {
             tcp_results: HashMap::new(),
             guesses: Vec::new(),
             forged_until: Instant::ZERO,
-            rng: StdRng::seed_from_u64(seed ^ 0x6e65_7477_6f72_6b00),
+            rng: StdRng::seed_from_u64(world.seed ^ 0x6e65_7477_6f72_6b00),
         }
     }
 
@@ -220,7 +225,7 @@ impl SimNetwork {
             let question = Question::of(query);
             let lie = question
                 .list
-                .is_some_and(|list| is_listed(self.seed, list, question.subject));
+                .is_some_and(|list| is_listed(self.world, list, question.subject));
             let mut message = reply(
                 query,
                 &question,
@@ -270,7 +275,7 @@ impl Network for SimNetwork {
                 }
                 self.guesses.push((cell.to, cell.octets().to_ascii_lowercase()));
             }
-            let reply = self.servers[server].take(self.seed, self.now, cell.octets(), &mut self.rng);
+            let reply = self.servers[server].take(self.world, self.now, cell.octets(), &mut self.rng);
             if let Some((at, octets)) = reply {
                 self.order += 1;
                 self.coming.push(Reverse(Coming {
@@ -307,7 +312,7 @@ impl Network for SimNetwork {
         self.spins = 0;
         self.count(&question);
         let server = &self.servers[self.at[&query.to]];
-        let result = server.take_tcp(self.seed, self.now, &query.message);
+        let result = server.take_tcp(self.world, self.now, &query.message);
         let after = match result {
             Some(_) => server.rtt.times(2),
             None => Span::from_secs(3),

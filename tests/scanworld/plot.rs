@@ -15,7 +15,7 @@ use super::judge::{Judge, Watch};
 use super::network::{Account, Marks, SimNetwork, address_of};
 use super::server::{Bad, Habit, Server};
 use super::tally::Limit;
-use super::truth::LISTED_ONE_IN;
+use super::truth::World;
 
 /// Queries in flight to an authority at most, as the engine has it.
 const WINDOW: f64 = reputon::engine::WINDOW_MAX as f64;
@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     /// What a resolver turns into when a third of the run is over; the others stay good.
     pub(crate) resolver_turns: Option<Bad>,
     pub(crate) targets: Vec<String>,
+    /// One subject in so many is listed.
+    pub(crate) listed_one_in: u64,
     pub(crate) loss: f64,
     pub(crate) dead: f64,
     pub(crate) refusing: f64,
@@ -72,6 +74,7 @@ impl Setup {
             resolvers: 2,
             resolver_turns: None,
             targets: targets.iter().map(|&target| target.to_owned()).collect(),
+            listed_one_in: 29,
             loss: 0.01,
             dead: 0.05,
             refusing: 0.03,
@@ -161,6 +164,10 @@ pub(crate) struct Told {
 /// Runs a scan in the world of a seed and holds it to the truth.
 pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
     let targets = TargetSet::read(&setup.targets, &mut std::io::empty(), ReadOptions::default()).expect("good targets");
+    let world = World {
+        seed,
+        listed_one_in: setup.listed_one_in,
+    };
     let plot = Plot::new(setup, seed, &targets);
     let lists: Vec<ListIndex> = plot.catalogue.indexed().map(|(index, _)| index).collect();
     let plan = Plan::new(&plot.catalogue, &targets, &lists, &Keys::new());
@@ -187,7 +194,7 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
     };
     let planned = plan.estimate(&paces, &mut StdRng::seed_from_u64(seed));
     let mut network = SimNetwork::new(
-        seed,
+        world,
         plot.servers.clone(),
         plot.accounts.clone(),
         plot.operator_of.clone(),
@@ -196,7 +203,7 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
     network.forged_qps = setup.forged_qps;
     network.told_apart = setup.told_apart.then(HashSet::new);
     network.within = Instant::ZERO + plot.bound.times(20) + Span::from_secs(600);
-    let mut judge = Judge::new(seed, setup.lists, &targets);
+    let mut judge = Judge::new(world, setup.lists, &targets);
     let mut watch = Watch::default();
     let mut entropy = [0; 32];
     StdRng::seed_from_u64(seed ^ 0x656e_7472_6f70_7900).fill(&mut entropy);
@@ -305,7 +312,7 @@ impl Plot {
         let operators = self.operator_of.last().map_or(0, |last| last + 1);
         for operator in 0..operators {
             let qps = self.rate_of(setup, operator);
-            let queries = 2.0 * asks(Kind::Ip4, targets);
+            let queries = 2.0 * asks(setup, Kind::Ip4, targets);
             let budget = setup
                 .budget_share
                 .filter(|_| operator % 5 == 4)
@@ -416,7 +423,7 @@ impl Plot {
     /// largest that the engine may have; what examinations, controls and lost packets take is not counted. Of what comes by way
     /// of resolvers, their total windows bound the sum.
     fn lower_bound(&mut self, setup: &Setup, targets: &TargetSet) -> Span {
-        let asks: f64 = Kind::ALL.into_iter().map(|kind| asks(kind, targets)).sum();
+        let asks: f64 = Kind::ALL.into_iter().map(|kind| asks(setup, kind, targets)).sum();
         let mut trips = vec![0.0f64; self.accounts.len()];
         let mut by_operator = vec![0.0f64; self.accounts.len()];
         let (mut all, mut resolved) = (0.0, 0.0);
@@ -475,9 +482,9 @@ impl Plot {
 }
 
 /// Questions about the targets of a kind that one list is asked: their addresses, and the texts of those that are listed.
-fn asks(kind: Kind, targets: &TargetSet) -> f64 {
+fn asks(setup: &Setup, kind: Kind, targets: &TargetSet) -> f64 {
     let count = targets.count(kind) as f64;
-    count * (1.0 + 1.0 / LISTED_ONE_IN as f64)
+    count * (1.0 + 1.0 / setup.listed_one_in as f64)
 }
 
 fn habit(setup: &Setup, rng: &mut StdRng) -> Habit {

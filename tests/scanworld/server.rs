@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use reputon::clock::{Instant, Span};
 use reputon::wire::Rcode;
 
-use super::truth::{LISTED, Question, add_address, is_test_entry, reply, truth};
+use super::truth::{LISTED, Question, World, add_address, is_test_entry, reply, truth};
 
 /// What a server that has turned bad does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Server {
     /// What comes back of a query that is sent now, and when.
     pub(crate) fn take(
         &mut self,
-        seed: u64,
+        world: World,
         now: Instant,
         query: &[u8],
         rng: &mut StdRng,
@@ -127,18 +127,18 @@ impl Server {
         }
         let arrives = now + self.half_way(rng);
         self.reached += 1;
-        let message = self.answer(seed, arrives, query, rng)?;
+        let message = self.answer(world, arrives, query, rng)?;
         (!rng.random_bool(self.loss)).then(|| (arrives + self.half_way(rng), message))
     }
 
     /// What comes back over TCP.
-    pub(crate) fn take_tcp(&self, seed: u64, now: Instant, query: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn take_tcp(&self, world: World, now: Instant, query: &[u8]) -> Option<Vec<u8>> {
         let question = Question::of(query);
         match self.habit {
             Habit::Dead => None,
             Habit::Refusing => Some(reply(query, &question, Rcode::REFUSED, self.authority)),
-            Habit::Turns { at, into } if at <= now => bad(seed, into, query, &question, self.authority),
-            _ => Some(truth(seed, query, &question, self.authority)),
+            Habit::Turns { at, into } if at <= now => bad(world, into, query, &question, self.authority),
+            _ => Some(truth(world, query, &question, self.authority)),
         }
     }
 
@@ -147,17 +147,17 @@ impl Server {
         half + Span::from_secs_f64(half.as_secs_f64() * rng.random_range(0.0..=LATE))
     }
 
-    fn answer(&mut self, seed: u64, now: Instant, query: &[u8], rng: &mut StdRng) -> Option<Vec<u8>> {
+    fn answer(&mut self, world: World, now: Instant, query: &[u8], rng: &mut StdRng) -> Option<Vec<u8>> {
         let question = Question::of(query);
         match self.habit {
             Habit::Dead => return None,
             Habit::Refusing => return Some(reply(query, &question, Rcode::REFUSED, self.authority)),
-            Habit::Turns { at, into } if at <= now => return bad(seed, into, query, &question, self.authority),
+            Habit::Turns { at, into } if at <= now => return bad(world, into, query, &question, self.authority),
             Habit::Stumbles { at, into } if at == self.reached => {
-                return bad(seed, into, query, &question, self.authority);
+                return bad(world, into, query, &question, self.authority);
             }
             Habit::Errs { one_in, into } if rng.random_range(0..one_in) == 0 => {
-                return bad(seed, into, query, &question, self.authority);
+                return bad(world, into, query, &question, self.authority);
             }
             Habit::Limited { rate_qps, slips } => {
                 let second = now.as_nanos() / 1_000_000_000;
@@ -175,11 +175,11 @@ impl Server {
             }
             Habit::Good | Habit::Turns { .. } | Habit::Stumbles { .. } | Habit::Errs { .. } => (),
         }
-        Some(truth(seed, query, &question, self.authority))
+        Some(truth(world, query, &question, self.authority))
     }
 }
 
-fn bad(seed: u64, bad: Bad, query: &[u8], question: &Question<'_>, authority: bool) -> Option<Vec<u8>> {
+fn bad(world: World, bad: Bad, query: &[u8], question: &Question<'_>, authority: bool) -> Option<Vec<u8>> {
     let everywhere = |address| {
         let mut message = reply(query, question, Rcode::NOERROR, authority);
         if !question.text {
@@ -189,7 +189,7 @@ fn bad(seed: u64, bad: Bad, query: &[u8], question: &Question<'_>, authority: bo
     };
     match bad {
         Bad::EmptyButCached if is_test_entry(question.subject) && !question.odd => {
-            Some(truth(seed, query, question, authority))
+            Some(truth(world, query, question, authority))
         }
         Bad::Empty | Bad::EmptyButCached => Some(reply(query, question, Rcode::NXDOMAIN, authority)),
         Bad::ListsAll => everywhere(LISTED),
@@ -199,7 +199,7 @@ fn bad(seed: u64, bad: Bad, query: &[u8], question: &Question<'_>, authority: bo
         Bad::Refuses => Some(reply(query, question, Rcode::REFUSED, authority)),
         Bad::Silent => None,
         Bad::Strips => {
-            let message = truth(seed, query, question, authority);
+            let message = truth(world, query, question, authority);
             let stripped = message[7] > 0 && !question.text;
             Some(match stripped {
                 true => reply(query, question, Rcode::NOERROR, authority),

@@ -1,13 +1,18 @@
 //! The truth about every name, and the messages that tell it or hide it.
 //!
 //! A name is SUBJECT.lNUMBER.sim.test. Whether a list knows a subject is a hash of both; the test entries of RFC 5782 §5 are as
-//! they should be. One subject in [`LISTED_ONE_IN`] is listed, of addresses and of names below `test`: a name somewhere else is
+//! they should be. One subject in so many is listed, of addresses and of names below `test`: a name somewhere else is
 //! one that nobody has, and has not been seen.
 
 use reputon::wire::Rcode;
 
-/// One subject in so many is listed.
-pub(crate) const LISTED_ONE_IN: u64 = 29;
+/// What all that is true comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    /// One subject in so many is listed.
+    pub(crate) listed_one_in: u64,
+}
 
 /// The code by which true servers list.
 pub(crate) const LISTED: [u8; 4] = [127, 0, 0, 2];
@@ -57,7 +62,7 @@ impl<'a> Question<'a> {
 }
 
 /// Whether a list knows a subject.
-pub(crate) fn is_listed(seed: u64, list: usize, subject: &[u8]) -> bool {
+pub(crate) fn is_listed(world: World, list: usize, subject: &[u8]) -> bool {
     let is = |test: &[u8]| subject.eq_ignore_ascii_case(test);
     if is_test_entry(subject) {
         return true;
@@ -72,11 +77,11 @@ pub(crate) fn is_listed(seed: u64, list: usize, subject: &[u8]) -> bool {
         return false;
     }
     // FNV-1a, with the last word mixed: quick, and even enough for a world.
-    let mut hash = 0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (list as u64) << 17;
+    let mut hash = 0xcbf2_9ce4_8422_2325 ^ world.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (list as u64) << 17;
     for octet in subject {
         hash = (hash ^ u64::from(octet.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3);
     }
-    (hash ^ (hash >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33 & 0x3fff_ffff < (1 << 30) / LISTED_ONE_IN
+    (hash ^ (hash >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33 & 0x3fff_ffff < (1 << 30) / world.listed_one_in
 }
 
 /// Whether a subject is the positive test entry.
@@ -123,10 +128,10 @@ fn add_text(message: &mut Vec<u8>, ttl: u32, text: &str) {
 }
 
 /// The true answer.
-pub(crate) fn truth(seed: u64, query: &[u8], question: &Question<'_>, authority: bool) -> Vec<u8> {
+pub(crate) fn truth(world: World, query: &[u8], question: &Question<'_>, authority: bool) -> Vec<u8> {
     let listed = question
         .list
-        .is_some_and(|list| is_listed(seed, list, question.subject));
+        .is_some_and(|list| is_listed(world, list, question.subject));
     if !listed {
         let apex = question.list.is_some() && question.subject.is_empty();
         let rcode = if apex { Rcode::NOERROR } else { Rcode::NXDOMAIN };
