@@ -190,3 +190,39 @@ fn a_rehearsal_leaves_the_files_servers_alone() {
         "nothing was sent to what the file names"
     );
 }
+
+/// What a script leaves blank asks nobody: the default lists are asked where nothing is said of lists.
+#[test]
+fn lists_left_blank_are_an_error_wherever_they_are_written() {
+    let mend = "selects no list: write default, all, an id";
+    let (none, _) = home("");
+    let (empty, _) = home("lists = ''\n");
+    for (home, variable, typed) in [
+        (&none, None, &["--lists", ""][..]),
+        (&none, None, &["--lists", "spamhaus-zen,"]),
+        (&none, Some(""), &[]),
+        (&empty, None, &[]),
+    ] {
+        let mut command = reputon(home);
+        if let Some(value) = variable {
+            command.env("REPUTON_LISTS", value);
+        }
+        // Nothing listens on that port of ours, if the scan should begin after all.
+        command.args([
+            "scan",
+            "--db",
+            "none",
+            "--resolver",
+            "127.0.0.1:9",
+            "--retries",
+            "0",
+            "192.0.2.7",
+        ]);
+        command
+            .args(typed)
+            .assert()
+            .code(2)
+            .stdout("")
+            .stderr(predicate::str::contains(mend));
+    }
+}

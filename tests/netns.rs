@@ -387,6 +387,32 @@ fn r02_an_upstream_over_ipv6_with_faults() {
     assert!(Seen::of(&relay.seen().lost) > 0);
 }
 
+/// A resolver of link-local space is on one network (RFC 4007): its interface stands behind the address, by name or number.
+#[test]
+fn a_resolver_of_link_local_space_is_asked_through_its_interface() {
+    let name = "a_resolver_of_link_local_space_is_asked_through_its_interface";
+    if !peers::inside(name, &["fe80::53/64"]) {
+        return;
+    }
+    let lab = lab_at("127.0.0.1:0");
+    let place = "[fe80::53%1]:0".parse().expect("an address");
+    let relay = Relay::at(place, lab.addr(), Faults::NONE, 7);
+    let port = relay.addr().port();
+    for interface in ["lo", "1"] {
+        let (report, said) = scan(&[], &["--resolver", &format!("[fe80::53%{interface}]:{port}")]);
+        assert_eq!(unknowns(&report), 0, "{said}");
+        assert_eq!(&report["targets"], faultless(), "{said}");
+    }
+    let (mut command, _folder) = command(&[], &["--resolver", "fe80::53%eth9"]);
+    let output = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("--resolver: no interface \"eth9\" on this machine; it has lo"),
+        "{said}"
+    );
+}
+
 /// The machine's own link goes down under the scan and comes back: sending fails, and nothing else does.
 #[test]
 fn r05_a_link_that_goes_down_and_comes_back_costs_time_only() {

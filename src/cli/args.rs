@@ -19,7 +19,8 @@ use super::options::{
     ListFormat, ListOptions, NotifyOptions, OutputOptions, PaceOptions, PathOptions, SavingOptions, StageOptions,
     TalkOptions, TargetOptions, TextFormat,
 };
-use super::values::{DomainName, Server, address, loopback, run_number, seconds, zone_name};
+use super::server::Server;
+use super::values::{DomainName, address, loopback, run_number, seconds, zone_name};
 
 /// The whole command line.
 #[derive(Debug, Parser)]

@@ -1,6 +1,6 @@
 //! From what was typed to the parts that do the work. Every error says what was typed and how to mend it.
 
-use std::net::{SocketAddr, SocketAddrV6};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -11,6 +11,7 @@ use reputon::stages::{self, Stage, Stages};
 use reputon::wire::Name;
 
 use super::options::{CatalogueOptions, KeyOptions, PathOptions, StageOptions};
+use super::server::Server;
 use crate::cli::talk::talk;
 
 /// Where the system names its resolvers.
@@ -25,32 +26,24 @@ pub(crate) const REHEARSAL_KEY: &str = "rehearsal";
 /// The resolvers that were named, or else the system's.
 pub(crate) fn resolvers(options: &PathOptions) -> anyhow::Result<Vec<SocketAddr>> {
     if !options.resolver.is_empty() {
-        return Ok(options.resolver.iter().map(|server| server.0).collect());
+        let servers = options.resolver.iter().map(Server::find);
+        return servers.collect::<Result<_, _>>().context("--resolver");
     }
     let mend = "name a resolver with --resolver";
     let text = std::fs::read(RESOLV_CONF).with_context(|| format!("{RESOLV_CONF}: cannot be read; {mend}"))?;
     let config = resolv_conf::Config::parse(text).with_context(|| format!("{RESOLV_CONF}: not understood; {mend}"))?;
     let servers = config.get_nameservers_or_local();
-    Ok(servers.iter().map(system_server).collect())
-}
-
-/// A resolver that the system names. One of link-local space is on one network, which its zone names (RFC 4007 §11): without
-/// that, nothing can be sent to it.
-fn system_server(server: &resolv_conf::ScopedIp) -> SocketAddr {
-    match server {
-        resolv_conf::ScopedIp::V6(address, Some(zone)) => {
-            let index = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex")).ok();
-            let index = index.and_then(|text| text.trim().parse().ok()).or(zone.parse().ok());
-            SocketAddrV6::new(*address, 53, 0, index.unwrap_or(0)).into()
-        }
-        other => SocketAddr::new(other.into(), 53),
-    }
+    let servers = servers.iter().map(|server| Server::of_system(server).find());
+    servers
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("{RESOLV_CONF}: mend it, or {mend}"))
 }
 
 /// The servers that were named for single zones; none in a rehearsal: those of the configuration file are outside.
-pub(crate) fn routes(options: &PathOptions, rehearsal: bool) -> Vec<(Name, SocketAddr)> {
+pub(crate) fn routes(options: &PathOptions, rehearsal: bool) -> anyhow::Result<Vec<(Name, SocketAddr)>> {
     let routes = options.route.iter().filter(|_| !rehearsal);
-    routes.map(|route| (route.zone.clone(), route.server.0)).collect()
+    let found = routes.map(|route| Ok((route.zone.clone(), route.server.find()?)));
+    found.collect::<anyhow::Result<_>>().context("--route")
 }
 
 /// The catalogue; what is worth a warning is said.
@@ -139,20 +132,5 @@ pub(crate) fn stage_options(options: &StageOptions) -> stages::StageOptions {
     stages::StageOptions {
         dkim_selectors: options.dkim_selector.clone(),
         ..stages::StageOptions::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_resolver_of_link_local_space_keeps_its_network() {
-        let text = "nameserver fe80::1%lo\nnameserver fe80::2%7\nnameserver 192.0.2.53\n";
-        let config = resolv_conf::Config::parse(text).expect("good");
-        let servers: Vec<SocketAddr> = config.nameservers.iter().map(system_server).collect();
-        let wanted = ["[fe80::1%1]:53", "[fe80::2%7]:53", "192.0.2.53:53"].map(|text| text.parse().expect("good"));
-        assert_eq!(servers, wanted);
     }
 }

@@ -399,6 +399,10 @@ fn values(arg: &Arg, value: &DeValue<'_>) -> Result<Vec<String>, String> {
             Ok(number) => Ok(vec![number.to_string()]),
             Err(_) => Err("a small number is wanted".into()),
         },
+        // Without a value the default would stand, which is not what the line says.
+        (ArgAction::Append, DeValue::Array(values)) if values.is_empty() && !arg.get_default_values().is_empty() => {
+            Err("an empty list says nothing; without the line, the default stands".into())
+        }
         (ArgAction::Append, DeValue::Array(values)) => values.iter().map(|value| one(value.get_ref())).collect(),
         (_, DeValue::Array(_)) => Err("it takes one value".into()),
         (_, value) => Ok(vec![one(value)?]),
@@ -563,6 +567,10 @@ mod tests {
         assert!(error("rate = 'x'").starts_with("reputon.toml:1: rate: invalid value 'x' for '--rate <QPS>'"));
         assert_eq!(error("rate = [1, 2]"), "reputon.toml:1: rate: it takes one value");
         assert_eq!(error("lab = 1"), "reputon.toml:1: lab: true or false is wanted");
+        assert_eq!(
+            error("lists = []"),
+            "reputon.toml:1: lists: an empty list says nothing; without the line, the default stands"
+        );
         assert!(error("rate = ").starts_with("reputon.toml:1: "));
         assert_eq!(
             error("key = 'spamhaus=hunter2'"),

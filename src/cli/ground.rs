@@ -174,7 +174,7 @@ pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result
             Some(lab) => vec![lab.addr()],
             None => build::resolvers(&args.path)?,
         },
-        routes: build::routes(&args.path, lab.is_some()),
+        routes: build::routes(&args.path, lab.is_some())?,
         direct: args.path.direct && lab.is_none(),
         prune: args.pace.prune,
         // The lab is on this machine, and nobody's guest.

@@ -1,4 +1,4 @@
-//! The command line: what was typed (`args`, `options`, `values`, `numbers`), what stands in the configuration file (`config`), what
+//! The command line: what was typed (`args`, `options`, `values`, `server`, `numbers`), what stands in the configuration file (`config`), what
 //! teaches it (`help`, `pages`), what others must not see of it (`hide`), what of it is no text (`not_utf8`), the room that there is for it (`room`), parts made of it
 //! (`build`, `ground`), what is done (`commands`), and where results go (`reports`, `records`, `progress`,
 //! `terminal`, `notify`).
@@ -24,6 +24,7 @@ mod progress;
 mod records;
 mod reports;
 mod room;
+mod server;
 mod signals;
 mod stdout;
 mod talk;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::numbers::{rate, seed, whole, window};
+use super::server::{Route, Server};
 use super::values::{
-    Key, KeyParser, MailAddress, Output, Percent, Route, Server, Shard, StageList, Webhook, WebhookParser, ZoneData,
-    duration, seconds,
+    Key, KeyParser, MailAddress, Output, Percent, Shard, StageList, Webhook, WebhookParser, ZoneData, duration, seconds,
 };
 
 /// What is to be looked at.
@@ -103,6 +103,8 @@ pub(crate) struct SavingOptions {
 #[command(next_help_heading = "Servers")]
 pub(crate) struct PathOptions {
     /// A resolver to ask, port 53 unless given; repeatable [default: the system's]
+    ///
+    /// A link-local address has its interface behind it: fe80::1%eth0, or [fe80::1%eth0]:5353.
     #[arg(long, value_name = "ADDR[:PORT]")]
     pub(crate) resolver: Vec<Server>,
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,62 +17,11 @@ use reputon::targets::{Domain, ParseError, Target, Why};
 use reputon::wire::Name;
 use reputon::zone::DatasetKind;
 
-/// The port of DNS (RFC 1035 §4.2).
-const DNS_PORT: u16 = 53;
-
 /// Longest time that can be asked for: a year.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// Longest time for one try: resolvers give up long before.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
-
-/// `ADDR[:PORT]`; an IPv6 address with a port is in brackets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Server(pub(crate) SocketAddr);
-
-impl FromStr for Server {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Server, String> {
-        let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let address = match bracketed {
-            Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-            None => text.parse::<IpAddr>().ok(),
-        };
-        let server = match address {
-            Some(address) => SocketAddr::new(address, DNS_PORT),
-            None => text.parse().map_err(
-                |_| "an address with or without a port, such as 192.0.2.53, 192.0.2.53:5353, 2001:db8::53, [2001:db8::53]:5353",
-            )?,
-        };
-        if server.port() == 0 {
-            return Err("port 0 cannot be asked".into());
-        }
-        Ok(Server(server))
-    }
-}
-
-/// `ZONE=ADDR:PORT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) zone: Name,
-    pub(crate) server: Server,
-}
-
-impl FromStr for Route {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Route, String> {
-        let (zone, server) = text
-            .split_once('=')
-            .ok_or("write ZONE=ADDR:PORT, such as bl.example.org=192.0.2.53:53")?;
-        let zone = zone_name(zone)?;
-        Ok(Route {
-            zone: zone.to_lowercase(),
-            server: server.parse()?,
-        })
-    }
-}
 
 /// The name of a zone.
 pub(crate) fn zone_name(text: &str) -> Result<Name, String> {
@@ -490,32 +439,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_have_a_port_or_get_one() {
-        for (text, expected) in [
-            ("192.0.2.53", "192.0.2.53:53"),
-            ("192.0.2.53:5353", "192.0.2.53:5353"),
-            ("2001:db8::53", "[2001:db8::53]:53"),
-            ("2001:db8::53:5353", "[2001:db8::53:5353]:53"),
-            ("[2001:db8::53]", "[2001:db8::53]:53"),
-            ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
-        ] {
-            let server: Server = text.parse().expect(text);
-            assert_eq!(server.0.to_string(), expected);
-        }
-        for text in [
-            "",
-            "ns.example",
-            "192.0.2.53:",
-            "192.0.2.53:0",
-            "192.0.2.53:70000",
-            "[192.0.2.53]",
-            "[::1",
-        ] {
-            assert!(text.parse::<Server>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn webhooks_hide_all_but_their_host() {
         let hook: Webhook = "https://user:pw@hooks.example.org:8443/T0/secret?token=x"
             .parse()
@@ -555,23 +478,6 @@ mod tests {
             "o\"ps@example.org",
         ] {
             assert!(text.parse::<MailAddress>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn routes_are_a_zone_and_a_server() {
-        let route: Route = "BL.example.test=127.0.0.1:5353".parse().expect("good");
-        assert_eq!(
-            (route.zone.to_string().as_str(), route.server.0.port()),
-            ("bl.example.test", 5353)
-        );
-        for text in [
-            "bl.example.test",
-            "=127.0.0.1:53",
-            "a..b=127.0.0.1:53",
-            "bl.example.test=ns.example",
-        ] {
-            assert!(text.parse::<Route>().is_err(), "{text}");
         }
     }
 

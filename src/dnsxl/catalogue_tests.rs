@@ -406,6 +406,15 @@ fn what_selects_nothing_says_what_is_near() {
     };
     assert_eq!(mend, "did you mean \"spamhaus-zen\"?");
     assert!(matches!(select("tag:mial"), SelectError::Unknown { mend, .. } if mend.contains("tag:mail")));
+    for blank in ["", " ", "dbl,", ",dbl", "!", "!dbl,"] {
+        let SelectError::Unknown { selector, mend } = select(blank) else {
+            panic!("{blank:?}")
+        };
+        assert!(
+            selector.is_empty() && mend.starts_with("write default, all, an id"),
+            "{blank:?}: {mend}"
+        );
+    }
     let graves = Catalogue::parse(&[("a.toml", ZEN), ("graveyard.toml", GRAVES)]).expect("good");
     let dead = |word: &str| graves.select(&[word.to_owned()]).expect_err("dead").to_string();
     assert_eq!(

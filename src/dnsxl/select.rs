@@ -9,8 +9,9 @@
 //! | `tag:NAME`, `kind:ip4`, `role:allow`, `tier:A`, `status:unverified` | those with that word |
 //! | `!SELECTOR` | takes them out again, wherever it stands |
 //!
-//! Several are joined by commas and add up; with only `!` ones, they are taken from the default lists. A composite and its
-//! parts are both kept: to fold them is the plan's matter.
+//! Several are joined by commas and add up; with only `!` ones, they are taken from the default lists. An empty word selects
+//! nothing and is an error: what a script left blank must not ask the default lists. A composite and its parts are both kept:
+//! to fold them is the plan's matter.
 
 use std::collections::BTreeSet;
 
@@ -40,13 +41,13 @@ pub enum SelectError {
 }
 
 impl Catalogue {
-    /// The lists that selectors name, in the order of the catalogue, none twice.
+    /// The lists that selectors name, in the order of the catalogue, none twice; the default ones where there are no selectors.
     ///
     /// # Errors
-    /// If a selector is not known (with the nearest that is), or no list is left.
+    /// If a selector is not known (with the nearest that is) or empty, or no list is left.
     pub fn select(&self, selectors: &[String]) -> Result<Vec<ListIndex>, SelectError> {
         let words = selectors.iter().flat_map(|selector| selector.split(','));
-        let words: Vec<&str> = words.map(str::trim).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = words.map(str::trim).collect();
         let mut selected = BTreeSet::new();
         if words.iter().all(|word| word.starts_with('!')) {
             selected.extend(self.named("default")?);

@@ -116,7 +116,12 @@ impl Drop for Relay {
 impl Relay {
     /// Listens on a free port of the server's own address.
     pub fn before(server: SocketAddr, faults: Faults, seed: u64) -> Relay {
-        let (front, listener) = front(server);
+        Relay::at(server, server, faults, seed)
+    }
+
+    /// Listens on a free port of this address, whatever port it has.
+    pub fn at(place: SocketAddr, server: SocketAddr, faults: Faults, seed: u64) -> Relay {
+        let (front, listener) = front(place);
         let seen = Arc::new(Seen::default());
         let stop = Arc::new(AtomicBool::new(false));
         let addr = front.local_addr().expect("bound");
@@ -162,9 +167,10 @@ impl Relay {
 }
 
 /// A port that is free for UDP and TCP.
-fn front(server: SocketAddr) -> (UdpSocket, TcpListener) {
+fn front(mut place: SocketAddr) -> (UdpSocket, TcpListener) {
+    place.set_port(0);
     let found = (0..100).find_map(|_| {
-        let udp = UdpSocket::bind((server.ip(), 0)).ok()?;
+        let udp = UdpSocket::bind(place).ok()?;
         let tcp = TcpListener::bind(udp.local_addr().ok()?).ok()?;
         Some((udp, tcp))
     });

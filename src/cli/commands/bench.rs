@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::cli::args::BenchArgs;
 use crate::cli::options::TextChoice;
 use crate::cli::progress::Quiet;
+use crate::cli::server::Server;
 use crate::cli::signals;
 use crate::cli::stdout::stdout;
 use crate::cli::talk::talk;
@@ -40,7 +41,7 @@ const WINDOW: u32 = 1_000;
 pub(crate) fn run(args: &BenchArgs, quiet: bool) -> anyhow::Result<u8> {
     let catalogue = catalogue(&args.zone.to_string()).context("--zone")?;
     let lists = [ListIndex(0)];
-    let near = args.server.is_none_or(|server| server.0.ip().is_loopback());
+    let near = args.server.as_ref().is_none_or(Server::is_loopback);
     let queries = args.queries.unwrap_or(if near { QUERIES_MAX } else { QUERIES_POLITE });
     let rate = args.rate.unwrap_or(if near { 0 } else { RATE_POLITE });
     let targets = targets(queries)?;
@@ -49,10 +50,10 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool) -> anyhow::Result<u8> {
         Some(_) => None,
         None => Some(embedded(&plan)?),
     };
-    let server = args.server.map_or_else(
-        || lab.as_ref().expect("started for want of a server").addr(),
-        |server| server.0,
-    );
+    let server = match (&args.server, &lab) {
+        (Some(server), _) => server.find()?,
+        (None, lab) => lab.as_ref().expect("started for want of a server").addr(),
+    };
     if !near && !quiet {
         talk!(
             "reputon: asking {server} {queries} names below {} at {rate} a second: only where whoever runs it agrees",

@@ -76,7 +76,7 @@ pub(crate) fn run(args: &CheckArgs, quiet: bool) -> anyhow::Result<u8> {
     let stop = signals::watch()?;
     let inquirer = Inquirer {
         resolvers: resolvers.clone(),
-        routes: build::routes(&args.path, lab.is_some()),
+        routes: build::routes(&args.path, lab.is_some())?,
         rate_qps: (args.pace.rate > 0 && lab.is_none()).then_some(f64::from(args.pace.rate)),
         timeout: args.ask.timeout.into(),
         retries: args.ask.retries,

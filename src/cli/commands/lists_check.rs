@@ -52,7 +52,7 @@ pub(crate) fn run(args: &ListsCheckArgs, quiet: bool) -> anyhow::Result<u8> {
             Some(lab) => vec![lab.addr()],
             None => build::resolvers(&args.path)?,
         },
-        routes: build::routes(&args.path, lab.is_some()),
+        routes: build::routes(&args.path, lab.is_some())?,
         direct: args.path.direct && lab.is_none(),
         // The lab is on this machine, and nobody's guest.
         rate_qps: (args.rate > 0 && lab.is_none()).then_some(f64::from(args.rate)),

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
     check_pruning((&args.pace, &args.path), lab)?;
     let plan = ground.plan();
     let past = Past::read(args, &ground.catalogue);
-    let mut ways = ways(args, lab);
+    let mut ways = ways(args, lab)?;
     past.measure(&plan, &mut ways);
     let paces = Paces {
         // As for a scan: the lab is on this machine, and nobody's guest.
@@ -74,19 +74,20 @@ pub(crate) fn run(args: &PlanArgs, quiet: bool) -> anyhow::Result<u8> {
 }
 
 /// Where the questions of a scan would go. A plan can be made where there is no resolver yet: it is taken to be one.
-fn ways(args: &PlanArgs, lab: bool) -> Ways {
+fn ways(args: &PlanArgs, lab: bool) -> anyhow::Result<Ways> {
     let resolvers = match lab {
         true => vec![([127, 0, 0, 1], 53).into()],
-        false => build::resolvers(&args.path).unwrap_or_default(),
+        false if args.path.resolver.is_empty() => build::resolvers(&args.path).unwrap_or_default(),
+        false => build::resolvers(&args.path)?,
     };
-    Ways {
+    Ok(Ways {
         resolvers,
-        routes: build::routes(&args.path, lab),
+        routes: build::routes(&args.path, lab)?,
         direct: args.path.direct && !lab,
         lab,
         window_max: args.pace.window.map(u32::from),
         measured: BTreeMap::new(),
-    }
+    })
 }
 
 /// What the run database has of earlier runs; nothing where there is none yet. One that cannot be read is said.

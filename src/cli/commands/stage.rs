@@ -202,7 +202,7 @@ pub(crate) fn inquire<S, T>(
             Some(lab) => vec![lab.addr()],
             None => build::resolvers(&args.path)?,
         },
-        routes: build::routes(&args.path, lab.is_some()),
+        routes: build::routes(&args.path, lab.is_some())?,
         rate_qps: lab.is_none().then_some(RATE_QPS),
         timeout: args.ask.timeout.into(),
         retries: args.ask.retries,
