@@ -141,9 +141,13 @@ impl Direct {
         }
     }
 
-    /// When servers are to be looked up again.
+    /// When servers are to be looked up again. Those that are being looked up come first: at a low rate that takes longer than
+    /// they are kept.
     pub(super) fn next(&self) -> Option<Instant> {
-        let open = self.cuts.iter().filter(|cut| cut.state == CutState::Open);
+        let open = self
+            .cuts
+            .iter()
+            .filter(|cut| cut.state == CutState::Open && cut.out == 0);
         open.map(|cut| cut.until).min()
     }
 }
@@ -327,14 +331,16 @@ impl<N: Network> Worker<'_, N> {
             }
             let address = SocketAddr::new(address, PORT);
             let direct = direct_mut(&mut self.direct);
-            if !direct.upstreams.contains_key(&address) {
-                let met = &mut direct.cuts[cut].met;
-                if *met == ADDRESSES_PER_CUT_MAX {
-                    continue;
-                }
-                *met += 1;
+            let is_new = !direct.upstreams.contains_key(&address);
+            if is_new && direct.cuts[cut].met == ADDRESSES_PER_CUT_MAX {
+                continue;
             }
-            upstreams.extend(self.upstream_at(address));
+            // Where there is no way to an address, nothing grows by it.
+            let Some(upstream) = self.upstream_at(address) else {
+                continue;
+            };
+            direct_mut(&mut self.direct).cuts[cut].met += usize::from(is_new);
+            upstreams.push(upstream);
         }
         let held = &mut direct_mut(&mut self.direct).cuts[cut];
         if upstreams.is_empty() {
