@@ -1,22 +1,27 @@
 //! The bare packet loop: what the kernel charges for a query and its reply when nothing else is done. The floor that whole
-//! scans are measured against, and two responders.
+//! scans are measured against, and three responders.
 //!
 //! ```text
 //! floor                         a short measurement against a responder of its own (what `cargo bench` runs)
 //! floor serve ADDR:PORT [PCT]   answer every query: NXDOMAIN, or 127.0.0.2 for the test entry and for PCT per cent (0, 10)
 //! floor serve ADDR:PORT quickly the same (0), more cheaply
+//! floor serve ADDR:PORT at DEV  the same (0), all but the test entry in the place of the device's driver (see driver.rs; root)
 //! floor loop ADDR:PORT COUNT    ask COUNT times, 64 a call, 2,000 in flight; prints queries, seconds and CPU
 //! ```
 //!
 //! A responder reads no more of a query than a few octets, answers in batches of 64, and sends no trains (UDP GSO), so
 //! that programs with and without them are measured alike. The first pays the kernel as much for a query as the loop does, and so
 //! limits a client that pays less; the quick one takes trains in one piece (`UDP_GRO`), and answers through a socket for each
-//! client. The loop composes nothing: it writes an ID into a prepared query, and looks at nothing in the reply.
+//! client; the third makes a reply before the kernel makes a packet. The loop composes nothing: it writes an ID into a prepared
+//! query, and looks at nothing in the reply.
 
 #![allow(
     unsafe_code,
     reason = "the floor is the system calls themselves, without a wrapper that builds headers anew"
 )]
+
+#[path = "floor/driver.rs"]
+mod driver;
 
 use std::io::{self, Write};
 use std::mem;
@@ -115,6 +120,10 @@ fn main() -> io::Result<()> {
         ["serve", to] => serve(&UdpSocket::bind(address(to)?)?, 0),
         ["serve", to, "10"] => serve(&UdpSocket::bind(address(to)?)?, 10),
         ["serve", to, "quickly"] => serve_quickly(address(to)?),
+        ["serve", to, "at", device] => {
+            let _attached = driver::answer_at(device, address(to)?)?;
+            serve(&UdpSocket::bind(address(to)?)?, 0)
+        }
         ["loop", to, count] => ask(address(to)?, count.parse().map_err(io::Error::other)?),
         _ => {
             let socket = UdpSocket::bind("127.0.0.1:0")?;
