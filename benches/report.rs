@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use reputon::dnsxl::{Catalogue, How, ListIndex, Listing, Observation, Role, Tier};
+use reputon::dnsxl::{Catalogue, How, ListIndex, Listing, Observation, ReturnCodes, Role, Tier};
 use reputon::dossier::{Dossier, Observed};
 use reputon::report::{Format, HtmlSink, Judged, ListRecord, Options, RunEnd, RunHead, RunRecord, Sink};
 use reputon::targets::{Kind, Target};
@@ -125,8 +125,7 @@ fn dossier(catalogue: &Catalogue, lists: &[ListIndex], at: u32) -> Dossier {
 fn listing(catalogue: &Catalogue, list: ListIndex, address: Ipv4Addr) -> Observation {
     let facts = catalogue.list(list);
     Observation::Listed(Box::new(Listing {
-        codes: vec![[127, 0, 0, 2].into()],
-        meanings: vec!["sends spam, or did lately".into()],
+        codes: ReturnCodes::shared(vec![[127, 0, 0, 2].into()], vec!["sends spam, or did lately".into()]),
         role: if facts.tier == Tier::W { Role::Allow } else { facts.role },
         tier: facts.tier,
         reason: Some(format!(

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use browser::Browser;
-use reputon::dnsxl::{Catalogue, Cause, How, ListIndex, Listing, Observation, Role, Tier};
+use reputon::dnsxl::{Catalogue, Cause, How, ListIndex, Listing, Observation, ReturnCodes, Role, Tier};
 use reputon::dossier::{Dossier, Finding, Observed};
 use reputon::report::{HtmlSink, Judged, ListRecord, RunEnd, RunHead, RunRecord, Sink};
 use reputon::targets::{Domain, Target};
@@ -60,8 +60,7 @@ fn dossiers() -> Vec<Dossier> {
             let hostile = HOSTILE[usize::from(at) % HOSTILE.len()];
             let listing = |tier| {
                 Observation::Listed(Box::new(Listing {
-                    codes: vec![[127, 0, 0, 2].into()],
-                    meanings: vec![hostile.to_owned()],
+                    codes: ReturnCodes::shared(vec![[127, 0, 0, 2].into()], vec![hostile.to_owned()]),
                     role: Role::Block,
                     tier,
                     reason: Some(hostile.to_owned()),
@@ -455,8 +454,7 @@ fn a_large_block_makes_a_page_that_can_be_used() {
     let folder = tempfile::tempdir().expect("a place for temporary files");
     let listing = || {
         Observation::Listed(Box::new(Listing {
-            codes: vec![[127, 0, 0, 2].into()],
-            meanings: vec!["sends spam".into()],
+            codes: ReturnCodes::shared(vec![[127, 0, 0, 2].into()], vec!["sends spam".into()]),
             role: Role::Block,
             tier: Tier::A,
             reason: Some("Listed since 2026-11-01, see https://lookup.example.test/?ip=of-this-address".into()),

@@ -175,7 +175,7 @@ fn add_listings(first: &mut Difference, catalogue: &Catalogue, (before, dossier)
                 before: "not_asked".into(),
                 after: "listed".into(),
                 codes_before: Vec::new(),
-                codes: listing.codes.clone(),
+                codes: listing.codes.answers.clone(),
             };
             first.add(ChangeKind::NewlyListed, change);
         }

@@ -2,7 +2,7 @@
 
 use super::codes::{Code, Meaning};
 use super::list::{List, Role, Tier};
-use super::observation::{Listing, Observation};
+use super::observation::{Listing, Observation, ReturnCodes};
 
 /// What is known of a target on `part`, from what is known of it on `composite`, which covers it.
 ///
@@ -21,7 +21,7 @@ pub fn fold(composite: &List, part: &List, seen: &Observation) -> Option<Observa
     let mut codes = Vec::new();
     let mut meanings = Vec::new();
     let mut hardest: Option<(Role, Tier)> = None;
-    for &address in &listing.codes {
+    for &address in &listing.codes.answers {
         let Meaning::Defined(entries) = composite.codes.interpret(address) else {
             continue;
         };
@@ -44,8 +44,7 @@ pub fn fold(composite: &List, part: &List, seen: &Observation) -> Option<Observa
         None if listing.partial => return None,
         None => Observation::NotListed,
         Some((role, tier)) => Observation::Listed(Box::new(Listing {
-            codes,
-            meanings,
+            codes: ReturnCodes::shared(codes, meanings),
             role,
             tier,
             reason: listing.reason.clone(),
@@ -66,8 +65,10 @@ mod tests {
 
     fn seen(codes: &[u8]) -> Observation {
         Observation::Listed(Box::new(Listing {
-            codes: codes.iter().map(|last| Ipv4Addr::new(127, 0, 0, *last)).collect(),
-            meanings: vec![String::new(); codes.len()],
+            codes: ReturnCodes::shared(
+                codes.iter().map(|last| Ipv4Addr::new(127, 0, 0, *last)).collect(),
+                vec![String::new(); codes.len()],
+            ),
             role: Role::Block,
             tier: Tier::A,
             reason: Some("why".into()),
@@ -94,7 +95,10 @@ mod tests {
         let Some(Observation::Listed(pbl)) = fold(&zen, &part("pbl"), &seen(&[2, 10, 11])) else {
             panic!("listed")
         };
-        assert_eq!(pbl.codes, [Ipv4Addr::new(127, 0, 0, 10), Ipv4Addr::new(127, 0, 0, 11)]);
+        assert_eq!(
+            pbl.codes.answers,
+            [Ipv4Addr::new(127, 0, 0, 10), Ipv4Addr::new(127, 0, 0, 11)]
+        );
         assert_eq!((pbl.tier, pbl.reason.as_deref()), (Tier::C, Some("why")));
         assert_eq!(fold(&zen, &part("sbl"), &seen(&[10])), Some(Observation::NotListed));
         assert_eq!(fold(&zen, &part("css"), &seen(&[2])), None);

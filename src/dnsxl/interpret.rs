@@ -11,13 +11,14 @@
 //! 7. SERVFAIL and every other response code → `servfail`: the server did not answer the question
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use crate::exchange::Reply;
 use crate::wire::{Answer, Name, Rcode};
 
 use super::codes::{Code, Meaning, is_code, is_refusal_space};
 use super::list::{List, Operator, Role, Tier};
-use super::observation::{Cause, Listing, Observation};
+use super::observation::{Cause, Listing, Observation, ReturnCodes};
 
 /// Longest reason that is kept, in octets of text: TXT records that say more are advertisements, and a dossier holds one
 /// for each listing.
@@ -106,7 +107,7 @@ impl<'a> Reader<'a> {
         let mut read = self.read(&codes);
         // What cannot be read may have been any code.
         read.undefined |= heard.is_damaged();
-        if !read.codes.is_empty() {
+        if !read.codes.answers.is_empty() {
             let ttl = heard.answer.and_then(Answer::ttl_min).unwrap_or(0);
             return Observation::Listed(Box::new(read.listing(ttl, cut)));
         }
@@ -156,8 +157,7 @@ impl<'a> Reader<'a> {
     /// Puts the codes through the table.
     fn read(&self, codes: &[Ipv4Addr]) -> Read {
         let mut read = Read {
-            codes: Vec::new(),
-            meanings: Vec::new(),
+            codes: ReturnCodes::default(),
             hardest: (Role::Allow, Tier::W),
             undefined: false,
         };
@@ -173,12 +173,12 @@ impl<'a> Reader<'a> {
                     None => continue,
                 },
             };
-            read.hardest = match read.codes.is_empty() {
+            read.hardest = match read.codes.answers.is_empty() {
                 true => weight,
                 false => read.hardest.min(weight),
             };
-            read.codes.push(code);
-            read.meanings.push(meaning);
+            read.codes.answers.push(code);
+            read.codes.meanings.push(meaning);
         }
         read
     }
@@ -224,8 +224,7 @@ fn without_addresses(heard: Heard<'_>) -> Sight {
 
 /// The codes of one reply, read.
 struct Read {
-    codes: Vec<Ipv4Addr>,
-    meanings: Vec<String>,
+    codes: ReturnCodes,
     hardest: (Role, Tier),
     undefined: bool,
 }
@@ -234,8 +233,7 @@ impl Read {
     fn listing(self, ttl: u32, cut: bool) -> Listing {
         Listing {
             partial: cut || self.undefined,
-            codes: self.codes,
-            meanings: self.meanings,
+            codes: Arc::new(self.codes),
             role: self.hardest.0,
             tier: self.hardest.1,
             reason: None,

@@ -71,10 +71,10 @@ fn every_a_record_is_read_and_the_hardest_code_weighs() {
     list.codes.entries[2].tier = Some(Tier::A);
     let listed = listing(&list, &addresses(&[[127, 0, 0, 10], [127, 0, 0, 2], [127, 0, 0, 10]]));
     assert_eq!(
-        listed.codes,
+        listed.codes.answers,
         [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 10)]
     );
-    assert_eq!(listed.meanings, ["spam", "dynamic"]);
+    assert_eq!(listed.codes.meanings, ["spam", "dynamic"]);
     assert_eq!((listed.role, listed.tier, listed.ttl), (Role::Block, Tier::B, 300));
     assert_eq!(
         listing(&list, &addresses(&[[127, 0, 0, 9], [127, 0, 0, 10]])).tier,
@@ -102,7 +102,7 @@ fn undefined_codes_are_no_listing_unless_a_defined_one_stands_beside() {
         Observation::Unknown(Cause::InvalidAnswer)
     );
     let beside = listing(&list, &addresses(&[[127, 0, 0, 77], [127, 0, 0, 2]]));
-    assert_eq!(beside.codes, [Ipv4Addr::new(127, 0, 0, 2)]);
+    assert_eq!(beside.codes.answers, [Ipv4Addr::new(127, 0, 0, 2)]);
 }
 
 #[test]
@@ -116,7 +116,9 @@ fn a_code_defined_as_no_listing_is_not_listed() {
         Observation::NotListed
     );
     assert_eq!(
-        listing(&list, &addresses(&[[127, 0, 0, 3], [127, 0, 0, 2]])).meanings,
+        listing(&list, &addresses(&[[127, 0, 0, 3], [127, 0, 0, 2]]))
+            .codes
+            .meanings,
         ["spam"]
     );
 }
@@ -244,8 +246,8 @@ proptest! {
                 let address = Ipv4Addr::from(record);
                 prop_assert!(record[0] == 127 && !refused.matches(address) && record[..3] != [127, 255, 255]);
             }
-            prop_assert!(!listing.codes.is_empty());
-            prop_assert_eq!(listing.codes.len(), listing.meanings.len());
+            prop_assert!(!listing.codes.answers.is_empty());
+            prop_assert_eq!(listing.codes.answers.len(), listing.codes.meanings.len());
         }
     }
 }

@@ -41,7 +41,7 @@ pub use list::{
 };
 pub use mistake::{CatalogueErrors, Mistake, Place, Warning};
 pub use near::nearest;
-pub use observation::{Cause, How, Listing, Observation, Reason};
+pub use observation::{Cause, How, Listing, Observation, Reason, ReturnCodes};
 pub use probe::{Probe, ProbeReply, ProbeRole, canary, code_entries, more_canaries};
 pub use probe::{negative, positive, presence, probes};
 pub use query::{Names, Questions, Subject};

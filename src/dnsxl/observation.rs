@@ -4,6 +4,7 @@
 //! such name", is [`Observation::Unknown`] with its cause.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::list::{Role, Tier};
 
@@ -23,10 +24,8 @@ pub enum Observation {
 /// An entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// The A records that are listing codes, sorted.
-    pub codes: Vec<Ipv4Addr>,
-    /// What they mean, by the catalogue, one a code, in the order of the codes.
-    pub meanings: Vec<String>,
+    /// The return codes and what they mean. Shared, because nearly all entries of a list have one of few.
+    pub codes: Arc<ReturnCodes>,
     /// The role of this listing: the list's own, or that of its hardest code where a zone mixes roles
     /// (block before info before allow).
     pub role: Role,
@@ -41,6 +40,27 @@ pub struct Listing {
     /// There may be more to it than the codes say: the answer was cut short, or had codes that the list does not define, or
     /// the answer for the other of two names is not known. It is a listing all the same, but what it is not cannot be told.
     pub partial: bool,
+}
+
+/// The return codes of an entry (RFC 5782 §2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReturnCodes {
+    /// The A records that are listing codes, sorted.
+    pub answers: Vec<Ipv4Addr>,
+    /// What they mean, by the catalogue, one a code, in the order of the codes.
+    pub meanings: Vec<String>,
+}
+
+impl ReturnCodes {
+    /// Codes and their meanings, as a listing has them.
+    pub fn shared(answers: Vec<Ipv4Addr>, meanings: Vec<String>) -> Arc<ReturnCodes> {
+        Arc::new(ReturnCodes { answers, meanings })
+    }
+
+    /// Each code with its meaning.
+    fn told(&self) -> impl Iterator<Item = (Ipv4Addr, String)> + '_ {
+        self.answers.iter().copied().zip(self.meanings.iter().cloned())
+    }
 }
 
 /// Why something is unknown.
@@ -178,15 +198,13 @@ impl Observation {
 impl Listing {
     /// Both entries as one: all codes with their meanings, the harder role and tier, the first reason, the lower TTL.
     fn join(self, other: Listing) -> Listing {
-        let mut codes: Vec<(Ipv4Addr, String)> = self.codes.into_iter().zip(self.meanings).collect();
-        codes.extend(other.codes.into_iter().zip(other.meanings));
+        let mut codes: Vec<(Ipv4Addr, String)> = self.codes.told().chain(other.codes.told()).collect();
         codes.sort_by_key(|(code, _)| *code);
         codes.dedup_by_key(|(code, _)| *code);
         let (role, tier) = (self.role, self.tier).min((other.role, other.tier));
-        let (codes, meanings) = codes.into_iter().unzip();
+        let (answers, meanings) = codes.into_iter().unzip();
         Listing {
-            codes,
-            meanings,
+            codes: ReturnCodes::shared(answers, meanings),
             role,
             tier,
             reason: self.reason.or(other.reason),
@@ -203,8 +221,7 @@ mod tests {
 
     fn listed(code: u8, tier: Tier, ttl: u32) -> Observation {
         Observation::Listed(Box::new(Listing {
-            codes: vec![Ipv4Addr::new(127, 0, 0, code)],
-            meanings: vec![format!("code {code}")],
+            codes: ReturnCodes::shared(vec![Ipv4Addr::new(127, 0, 0, code)], vec![format!("code {code}")]),
             role: Role::Block,
             tier,
             reason: None,
@@ -234,7 +251,7 @@ mod tests {
         let Observation::Listed(both) = listed(9, Tier::B, 60).either(listed(2, Tier::A, 90)) else {
             panic!("listed")
         };
-        assert_eq!(both.meanings, ["code 2", "code 9"]);
+        assert_eq!(both.codes.meanings, ["code 2", "code 9"]);
         assert_eq!((both.tier, both.ttl), (Tier::A, 60));
     }
 }

@@ -496,12 +496,11 @@ fn index_of<T: PartialEq>(all: &[T], word: &T) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dnsxl::{Role, Tier};
+    use crate::dnsxl::{ReturnCodes, Role, Tier};
 
     fn listing() -> Observation {
         Observation::Listed(Box::new(Listing {
-            codes: vec![[127, 0, 0, 2].into()],
-            meanings: vec!["spam".into()],
+            codes: ReturnCodes::shared(vec![[127, 0, 0, 2].into()], vec!["spam".into()]),
             role: Role::Block,
             tier: Tier::A,
             reason: None,

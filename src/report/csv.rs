@@ -234,7 +234,7 @@ impl<'a> Entries<'a> {
             match &observed.observation {
                 Observation::Listed(listing) if listing.role == Role::Block => {
                     entries.lists.push(&list.id);
-                    entries.codes.extend(&listing.codes);
+                    entries.codes.extend(&listing.codes.answers);
                     entries.operators.push(list.operator);
                 }
                 Observation::Listed(listing) if listing.role == Role::Allow => entries.allowed.push(&list.id),

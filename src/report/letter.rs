@@ -220,7 +220,7 @@ impl Letter {
                 Observation::Listed(listing) => {
                     let operator = judged.catalogue.operator(list.operator);
                     let (meaning, reason) = (
-                        listing.meanings.join("; "),
+                        listing.codes.meanings.join("; "),
                         listing.reason.as_deref().unwrap_or_default(),
                     );
                     // Many reasons begin with the meaning: once is enough.

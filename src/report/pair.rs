@@ -57,9 +57,9 @@ impl<'a> Pair<'a> {
         match &observed.observation {
             Observation::Listed(listing) => {
                 (pair.role, pair.tier) = (listing.role.as_str(), listing.tier.as_str());
-                let codes: Vec<String> = listing.codes.iter().map(Ipv4Addr::to_string).collect();
+                let codes: Vec<String> = listing.codes.answers.iter().map(Ipv4Addr::to_string).collect();
                 pair.codes = Some(codes.join(" "));
-                pair.meanings = Some(listing.meanings.join("; "));
+                pair.meanings = Some(listing.codes.meanings.join("; "));
                 pair.reason = listing.reason.as_deref();
                 pair.ttl = Some(listing.ttl);
                 let page = list.remove.as_deref();

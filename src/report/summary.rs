@@ -309,13 +309,13 @@ fn entries(judged: &Judged<'_>) -> Vec<Entry> {
         let Observation::Listed(listing) = &observed.observation else {
             return None;
         };
-        let codes: Vec<String> = listing.codes.iter().map(ToString::to_string).collect();
+        let codes: Vec<String> = listing.codes.answers.iter().map(ToString::to_string).collect();
         Some(Entry {
             list: visible(&judged.catalogue.list(observed.list).id).into_owned(),
             role: listing.role,
             tier: listing.tier,
             codes: codes.join(" "),
-            meanings: visible(&listing.meanings.join("; ")).into_owned(),
+            meanings: visible(&listing.codes.meanings.join("; ")).into_owned(),
             reason: visible(listing.reason.as_deref().unwrap_or_default()).into_owned(),
         })
     });

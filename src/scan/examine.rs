@@ -244,7 +244,7 @@ fn entry(reader: &Reader<'_>, question: &Question, code: Ipv4Addr) -> Entry {
         return Entry::Unknown;
     };
     match reader.interpret(heard) {
-        Observation::Listed(listing) if listing.codes.contains(&code) => Entry::Present,
+        Observation::Listed(listing) if listing.codes.answers.contains(&code) => Entry::Present,
         Observation::Listed(_) | Observation::Unknown(Cause::InvalidAnswer) => Entry::Other,
         Observation::NotListed => Entry::Absent,
         _ => Entry::Unknown,

@@ -185,9 +185,10 @@ fn finding(subject: &Target, catalogue: &Catalogue, list: ListIndex, listing: &L
     };
     let codes: Vec<String> = listing
         .codes
+        .answers
         .iter()
         .enumerate()
-        .map(|(at, code)| match listing.meanings.get(at) {
+        .map(|(at, code)| match listing.codes.meanings.get(at) {
             Some(meaning) => format!("{code}: {meaning}"),
             None => code.to_string(),
         })
@@ -368,6 +369,7 @@ impl<N: Network> Worker<'_, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dnsxl::ReturnCodes;
     use crate::exchange::Route;
     use crate::targets::{Domain, Kind};
 
@@ -376,8 +378,7 @@ mod tests {
     fn heard() -> Related {
         let target = Target::Domain(Domain::new("example.org").expect("a domain"));
         let listing = Listing {
-            codes: vec![[127, 0, 0, 2].into()],
-            meanings: vec!["listed".to_owned()],
+            codes: ReturnCodes::shared(vec![[127, 0, 0, 2].into()], vec!["listed".to_owned()]),
             role: Role::Block,
             tier: Tier::A,
             reason: None,

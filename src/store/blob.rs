@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::dnsxl::{Cause, How, ListIndex, Listing, Observation, Reason, Role, Tier};
+use crate::dnsxl::{Cause, How, ListIndex, Listing, Observation, Reason, ReturnCodes, Role, Tier};
 use crate::dossier::{Dossier, Finding, Observed, is_explained, is_open};
 use crate::stages::Stage;
 use crate::targets::{CHUNK_TARGETS_MAX, Domain, Target, special_use};
@@ -171,12 +171,12 @@ impl Encoder {
     }
 
     fn add_listing(&mut self, column: u16, listing: &Listing) {
-        let meanings = listing.meanings.iter().map(|text| self.place(text)).collect();
+        let meanings = listing.codes.meanings.iter().map(|text| self.place(text)).collect();
         let reason = listing.reason.as_deref().map(|text| self.place(text));
         self.details.listings.push(ListingDetails(
             column,
             self.len as u8,
-            listing.codes.iter().map(|code| code.to_bits()).collect(),
+            listing.codes.answers.iter().map(|code| code.to_bits()).collect(),
             meanings,
             listing.role,
             listing.tier,
@@ -510,8 +510,10 @@ fn unlisted(known: u8) -> Option<Observation> {
 fn listing_of(row: &ListingDetails, texts: &[String]) -> Result<Listing, String> {
     let text = |place: &u32| texts.get(*place as usize).cloned().ok_or("a text that is not there");
     Ok(Listing {
-        codes: row.2.iter().map(|code| Ipv4Addr::from_bits(*code)).collect(),
-        meanings: row.3.iter().map(text).collect::<Result<_, _>>()?,
+        codes: ReturnCodes::shared(
+            row.2.iter().map(|code| Ipv4Addr::from_bits(*code)).collect(),
+            row.3.iter().map(text).collect::<Result<_, _>>()?,
+        ),
         role: row.4,
         tier: row.5,
         reason: row.6.as_ref().map(text).transpose()?,
@@ -540,8 +542,10 @@ mod tests {
 
     fn listing(reason: &str) -> Observation {
         Observation::Listed(Box::new(Listing {
-            codes: vec![[127, 0, 0, 2].into(), [127, 0, 0, 9].into()],
-            meanings: vec!["spam".into(), "more \u{1b} spam".into()],
+            codes: ReturnCodes::shared(
+                vec![[127, 0, 0, 2].into(), [127, 0, 0, 9].into()],
+                vec!["spam".into(), "more \u{1b} spam".into()],
+            ),
             role: Role::Block,
             tier: Tier::A,
             reason: Some(reason.into()),

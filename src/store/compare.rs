@@ -246,7 +246,11 @@ impl<'a> Pairing<'a> {
             let earlier = before.by_list.get(column).and_then(Option::as_ref);
             let now = &observed.observation;
             let kind = match (earlier, now) {
-                (Some(Observation::Listed(old)), Observation::Listed(new)) if old.codes == new.codes => continue,
+                (Some(Observation::Listed(old)), Observation::Listed(new))
+                    if old.codes.answers == new.codes.answers =>
+                {
+                    continue;
+                }
                 (Some(Observation::Listed(_)), Observation::Listed(_)) => ChangeKind::CodeChanged,
                 (_, Observation::Listed(_)) => ChangeKind::NewlyListed,
                 (Some(Observation::Listed(_)), Observation::NotListed) => ChangeKind::Cleared,
@@ -330,7 +334,7 @@ fn change(
         tier: shown.map_or(facts.tier, |listing| listing.tier),
         before: word(before).to_owned(),
         after: word(after).to_owned(),
-        codes_before: old.map(|listing| listing.codes).unwrap_or_default(),
-        codes: new.map(|listing| listing.codes).unwrap_or_default(),
+        codes_before: old.map(|listing| listing.codes.answers.clone()).unwrap_or_default(),
+        codes: new.map(|listing| listing.codes.answers.clone()).unwrap_or_default(),
     }
 }

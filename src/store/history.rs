@@ -161,7 +161,7 @@ fn add(sightings: &mut Vec<Sighting>, run: &StoredRun, list: &str, listing: &Lis
         list: list.to_owned(),
         role: listing.role.as_str().to_owned(),
         tier: listing.tier.as_str().to_owned(),
-        codes: listing.codes.iter().map(ToString::to_string).collect(),
+        codes: listing.codes.answers.iter().map(ToString::to_string).collect(),
         first_run,
         first_seen,
         last_run: run.id,

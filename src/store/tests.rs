@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::clock::Instant;
 use crate::dnsxl::{
-    Catalogue, Cause, How, List, ListIndex, Listing, NameForm, Observation, Operator, OperatorIndex, Role, Status,
-    Terms, TestEntries, Tier, Use,
+    Catalogue, Cause, How, List, ListIndex, Listing, NameForm, Observation, Operator, OperatorIndex, ReturnCodes, Role,
+    Status, Terms, TestEntries, Tier, Use,
 };
 use crate::dossier::{Dossier, Doubt, Doubts, Journal, ListFate, Observed};
 use crate::plan::Ledger;
@@ -74,8 +74,7 @@ fn new_run(catalogue: &Catalogue, targets: &str) -> NewRun {
 
 fn listed(code: u8) -> Observation {
     Observation::Listed(Box::new(Listing {
-        codes: vec![[127, 0, 0, code].into()],
-        meanings: vec!["spam".into()],
+        codes: ReturnCodes::shared(vec![[127, 0, 0, code].into()], vec!["spam".into()]),
         role: Role::Block,
         tier: Tier::B,
         reason: None,

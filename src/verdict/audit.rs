@@ -500,7 +500,7 @@ fn is_hijacked(catalogue: &Catalogue, list: ListIndex, listing: &Listing) -> boo
             .split(|letter: char| !letter.is_alphanumeric())
             .any(|word| word == "DROP")
     };
-    listing.role == Role::Block && (tagged || listing.meanings.iter().any(means_drop))
+    listing.role == Role::Block && (tagged || listing.codes.meanings.iter().any(means_drop))
 }
 
 fn next(address: IpAddr) -> Option<IpAddr> {
@@ -530,7 +530,7 @@ mod tests {
     use super::super::sample;
     use super::super::tally::Tally;
     use super::*;
-    use crate::dnsxl::Cause;
+    use crate::dnsxl::{Cause, ReturnCodes};
 
     const A: (&str, Role, Tier) = ("alpha-all", Role::Block, Tier::A);
     const B: (&str, Role, Tier) = ("beta", Role::Block, Tier::B);
@@ -585,14 +585,17 @@ mod tests {
         let Observation::Listed(listing) = &mut dossiers[9].observations[0].observation else {
             panic!("listed")
         };
-        listing.meanings = vec!["DROP: do not route".into()];
+        listing.codes = ReturnCodes::shared(vec![[127, 0, 0, 9].into()], vec!["DROP: do not route".into()]);
         let found = audited(&dossiers);
         assert_eq!((found.recommendation, found.drop), (Advice::Reject, 1));
         assert!(found.reasons[0].contains("hijacked"), "{:?}", found.reasons);
         let Observation::Listed(listing) = &mut dossiers[9].observations[0].observation else {
             panic!("listed")
         };
-        listing.meanings = vec!["XBL: infected or hijacked machine".into()];
+        listing.codes = ReturnCodes::shared(
+            vec![[127, 0, 0, 9].into()],
+            vec!["XBL: infected or hijacked machine".into()],
+        );
         assert_eq!(audited(&dossiers).recommendation, Advice::Caution);
     }
 

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use crate::dnsxl::{
-    Catalogue, List, ListIndex, Listing, NameForm, Observation, Operator, OperatorIndex, Role, Status, Terms,
-    TestEntries, Tier, Use,
+    Catalogue, List, ListIndex, Listing, NameForm, Observation, Operator, OperatorIndex, ReturnCodes, Role, Status,
+    Terms, TestEntries, Tier, Use,
 };
 use crate::dossier::{Dossier, Observed};
 use crate::targets::{Domain, Kind, Target};
@@ -103,8 +103,7 @@ pub(crate) fn listed(role: Role, tier: Tier) -> Observation {
 /// A listing with a TXT record.
 pub(crate) fn listed_why(role: Role, tier: Tier, reason: Option<&str>) -> Observation {
     Observation::Listed(Box::new(Listing {
-        codes: vec![Ipv4Addr::new(127, 0, 0, 2)],
-        meanings: vec!["sends spam".to_owned()],
+        codes: ReturnCodes::shared(vec![Ipv4Addr::new(127, 0, 0, 2)], vec!["sends spam".to_owned()]),
         role,
         tier,
         reason: reason.map(str::to_owned),

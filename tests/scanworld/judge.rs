@@ -68,7 +68,7 @@ impl Judge {
             match &observed.observation {
                 Observation::Listed(listing) => {
                     assert!(truth, "false listing of {:?} on l{list}", dossier.target);
-                    assert_eq!(listing.codes, [std::net::Ipv4Addr::from(LISTED)]);
+                    assert_eq!(listing.codes.answers, [std::net::Ipv4Addr::from(LISTED)]);
                     self.listed += 1;
                 }
                 Observation::NotListed => {
