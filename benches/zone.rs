@@ -117,12 +117,10 @@ fn observations(bencher: divan::Bencher<'_, '_>, which: &str) {
     let dataset = Dataset::parse(DatasetKind::Ip4Set, "bench", file(false).as_bytes()).expect("a good file");
     let catalogue = Catalogue::parse(&[("bench.toml", CATALOGUE)]).expect("a good catalogue");
     let (list, operator) = (&catalogue.lists()[0], &catalogue.operators()[0]);
-    let local = LocalList::new(list, vec![dataset]);
+    let local = LocalList::new((list, operator), vec![dataset]);
     let asked: Vec<Target> = asked(which).into_iter().map(Target::Ip4).collect();
     bencher.counter(ItemsCount::new(ASKED)).bench_local(|| {
-        let all = asked
-            .iter()
-            .map(|target| black_box(&local).observe((list, operator), target));
+        let all = asked.iter().map(|target| black_box(&local).observe(target));
         all.filter(|known| matches!(known, Observation::Listed(_))).count()
     });
 }

@@ -56,7 +56,7 @@ pub(crate) fn load(
     let mut local = BTreeMap::new();
     for (list, datasets) in datasets {
         let facts = catalogue.list(list);
-        let data = LocalList::new(facts, datasets);
+        let data = LocalList::new((facts, catalogue.operator(facts.operator)), datasets);
         if !facts.kinds.iter().any(|&kind| data.tells(kind)) {
             bail!(
                 "--zone-data {}=…: the data has no entry of the kinds that the list takes ({}): it would clear everybody",

@@ -96,7 +96,22 @@ pub(super) enum Sight {
 impl<'a> Reader<'a> {
     /// What a reply to an A question says of the target.
     pub fn interpret(&self, heard: Heard<'_>) -> Observation {
-        let (codes, cut) = match self.sight(heard) {
+        let ttl = || heard.answer.and_then(Answer::ttl_min).unwrap_or(0);
+        self.observation(self.sight(heard), (heard.is_damaged(), ttl))
+    }
+
+    /// What an entry at hand says of its target, by the same rules: all its codes, and how long it may be kept, in seconds.
+    pub fn interpret_entry(&self, codes: Vec<Ipv4Addr>, ttl: u32) -> Observation {
+        let sight = match self.screened(codes) {
+            Ok(codes) if codes.is_empty() => Sight::NoData,
+            Ok(codes) => Sight::Codes(codes, false),
+            Err(sight) => sight,
+        };
+        self.observation(sight, (false, || ttl))
+    }
+
+    fn observation(&self, sight: Sight, (damaged, ttl): (bool, impl FnOnce() -> u32)) -> Observation {
+        let (codes, cut) = match sight {
             Sight::Refused(_) => return Observation::Unknown(Cause::Refused),
             Sight::Foreign(_) | Sight::Away(_) | Sight::Garbled => return Observation::Unknown(Cause::InvalidAnswer),
             Sight::Cut => return Observation::Unknown(Cause::Timeout),
@@ -106,10 +121,9 @@ impl<'a> Reader<'a> {
         };
         let mut read = self.read(&codes);
         // What cannot be read may have been any code.
-        read.undefined |= heard.is_damaged();
+        read.undefined |= damaged;
         if !read.codes.answers.is_empty() {
-            let ttl = heard.answer.and_then(Answer::ttl_min).unwrap_or(0);
-            return Observation::Listed(Box::new(read.listing(ttl, cut)));
+            return Observation::Listed(Box::new(read.listing(ttl(), cut)));
         }
         match (cut, read.undefined) {
             (true, _) => Observation::Unknown(Cause::Timeout),
@@ -131,17 +145,11 @@ impl<'a> Reader<'a> {
             Rcode::REFUSED | Rcode::NOTAUTH => return Sight::Refused(None),
             other => return Sight::Failed(other),
         }
-        let mut codes: Vec<Ipv4Addr> = heard
-            .answer
-            .map_or_else(Vec::new, |answer| answer.addresses_v4().collect());
-        codes.sort_unstable();
-        codes.dedup();
-        if let Some(&code) = codes.iter().find(|&&code| self.is_refusal(code)) {
-            return Sight::Refused(Some(code));
-        }
-        if let Some(&address) = codes.iter().find(|&&code| !is_code(code)) {
-            return Sight::Foreign(address);
-        }
+        let addresses = heard.answer.map(|answer| answer.addresses_v4().collect());
+        let codes = match self.screened(addresses.unwrap_or_default()) {
+            Ok(codes) => codes,
+            Err(sight) => return sight,
+        };
         let mut aliases = heard.answer.map_or(&[][..], |answer| &answer.aliases).iter();
         if let Some(alias) = aliases.find(|alias| !alias.is_under(self.apex)) {
             return Sight::Away(Box::new(alias.clone()));
@@ -152,6 +160,19 @@ impl<'a> Reader<'a> {
             false if heard.rcode == Rcode::NXDOMAIN => Sight::Garbled,
             false => Sight::Codes(codes, heard.truncated),
         }
+    }
+
+    /// The codes sorted, none twice, if none is a refusal, or foreign.
+    fn screened(&self, mut codes: Vec<Ipv4Addr>) -> Result<Vec<Ipv4Addr>, Sight> {
+        codes.sort_unstable();
+        codes.dedup();
+        if let Some(&code) = codes.iter().find(|&&code| self.is_refusal(code)) {
+            return Err(Sight::Refused(Some(code)));
+        }
+        if let Some(&address) = codes.iter().find(|&&code| !is_code(code)) {
+            return Err(Sight::Foreign(address));
+        }
+        Ok(codes)
     }
 
     /// Puts the codes through the table.
@@ -248,23 +269,42 @@ impl Read {
 /// Valid UTF-8 stays as it is; other octets become `\xNN`, as does a backslash before an `x`, so that nothing is lost.
 /// Controls stay in: whoever shows it escapes them. Cut at [`REASON_OCTETS_MAX`], then with `…` at its end.
 pub fn reason(answer: &Answer) -> Option<String> {
-    let mut text = String::new();
-    for octets in answer.texts().filter(|octets| !octets.is_empty()) {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        for chunk in octets.utf8_chunks() {
-            text.push_str(&chunk.valid().replace("\\x", "\\x5cx"));
-            for octet in chunk.invalid() {
-                text.push_str(&format!("\\x{octet:02x}"));
-            }
-        }
-    }
+    reason_of(answer.texts())
+}
+
+/// The same of texts that stand in no records.
+pub fn reason_of(texts: impl IntoIterator<Item = Vec<u8>>) -> Option<String> {
+    let texts = texts.into_iter().filter(|octets| !octets.is_empty());
+    let joined = texts.map(legible).reduce(|mut text, next| {
+        text.push('\n');
+        text.push_str(&next);
+        text
+    });
+    let mut text = joined?;
     if text.len() > REASON_OCTETS_MAX {
         text.truncate(text.floor_char_boundary(REASON_OCTETS_MAX));
         text.push('…');
     }
-    Some(text).filter(|text| !text.is_empty())
+    Some(text)
+}
+
+/// Octets as text in which none of them is lost. Nearly always they are text as they come.
+fn legible(octets: Vec<u8>) -> String {
+    let octets = match octets.contains(&b'\\') {
+        true => octets,
+        false => match String::from_utf8(octets) {
+            Ok(text) => return text,
+            Err(error) => error.into_bytes(),
+        },
+    };
+    let mut text = String::with_capacity(octets.len());
+    for chunk in octets.utf8_chunks() {
+        text.push_str(&chunk.valid().replace("\\x", "\\x5cx"));
+        for octet in chunk.invalid() {
+            text.push_str(&format!("\\x{octet:02x}"));
+        }
+    }
+    text
 }
 
 #[cfg(test)]

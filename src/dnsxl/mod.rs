@@ -33,7 +33,7 @@ pub use control::{Control, judge_control};
 pub use fold::fold;
 pub use health::{Fault, Health, State, judge};
 pub use import::{IMPORT_OCTETS_MAX, Imported, import};
-pub use interpret::{Heard, REASON_OCTETS_MAX, Reader, reason};
+pub use interpret::{Heard, REASON_OCTETS_MAX, Reader, reason, reason_of};
 pub use key::{KEY_MARK, Key, KeyError};
 pub use list::{
     Confidence, Grave, List, ListIndex, NameForm, Operator, OperatorIndex, Retired, Role, Status, Terms, TestEntries,

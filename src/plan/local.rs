@@ -3,31 +3,47 @@
 //!
 //! The codes of the data go through the same rules as those of a reply, so that a file says what the same file says through
 //! a server. Names are relative to the zone, and no key is needed.
+//!
+//! A scan asks for millions of addresses. They are looked up as the numbers that they are, and what a code means is found
+//! out once: of each entry only its text is made anew.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::OnceLock;
 
-use crate::dnsxl::{Heard, List, Listing, Observation, Operator, Questions, Reader, Reason, reason};
+use crate::dnsxl::{List, Observation, Operator, Questions, Reader, Reason, reason_of};
 use crate::targets::{Kind, Target};
-use crate::wire::{Answer, Name, Rcode, Record, Rtype};
-use crate::zone::{Dataset, EntryKind, Zone, ZoneAnswer};
+use crate::wire::{Name, Rdata, Rtype};
+use crate::zone::{AddressEntry, Dataset, EntryKind, EntryValue, Zone, ZoneQuery};
 
 /// A list with its data.
 #[derive(Debug)]
 pub struct LocalList {
     zone: Zone,
+    list: List,
+    operator: Operator,
     questions: Questions,
     /// By kind: whether the data tells anything of such targets.
     tells: [bool; Kind::ALL.len()],
+    readings: Box<[OnceLock<Reading>]>,
 }
+
+/// A code, and what an entry says that has it alone, without text.
+type Reading = (Ipv4Addr, Observation);
+
+/// Codes whose reading is kept: of each last octet the first that comes, which is nearly always the only one.
+const READINGS: usize = 256;
 
 impl LocalList {
     /// Evaluates `list` from these datasets, all of which answer for its zone.
-    pub fn new(list: &List, datasets: Vec<Dataset>) -> LocalList {
+    pub fn new((list, operator): (&List, &Operator), datasets: Vec<Dataset>) -> LocalList {
         LocalList {
             tells: Kind::ALL
                 .map(|kind| list.takes(kind) && datasets.iter().any(|dataset| dataset.tells(entries_of(kind)))),
             zone: Zone::new(Name::root(), datasets),
+            list: list.clone(),
+            operator: operator.clone(),
             questions: Questions::relative(list),
+            readings: std::iter::repeat_with(OnceLock::new).take(READINGS).collect(),
         }
     }
 
@@ -37,64 +53,79 @@ impl LocalList {
     }
 
     /// What is known of a target of a kind that the data [tells](LocalList::tells) of.
-    pub fn observe(&self, (list, operator): (&List, &Operator), target: &Target) -> Observation {
-        // Nearly all addresses have no entry, and a look at the numbers says so.
+    pub fn observe(&self, target: &Target) -> Observation {
         let address = match target {
-            Target::Ip4(address) => Some(IpAddr::V4(*address)),
-            Target::Ip6(address) => Some(IpAddr::V6(*address)),
-            Target::Domain(_) => None,
+            Target::Ip4(address) => IpAddr::V4(*address),
+            Target::Ip6(address) => IpAddr::V6(*address),
+            Target::Domain(_) => return self.observe_names(target),
         };
-        if address.is_some_and(|address| !self.zone.may_have(address)) {
-            return Observation::NotListed;
+        match self.zone.entry(address) {
+            AddressEntry::None => Observation::NotListed,
+            AddressEntry::One(value) => self.observe_value(&value),
+            AddressEntry::Records(records) => self.interpret(&records),
         }
+    }
+
+    /// By the one or two names that the list wants to be asked for.
+    fn observe_names(&self, target: &Target) -> Observation {
         let names = match self.questions.names(target) {
             Ok(names) => names,
             Err(reason) => return Observation::NotAsked(reason),
         };
-        let apex = Name::root();
-        let reader = Reader {
-            list,
-            operator,
-            apex: &apex,
-        };
-        let known = names.iter().map(|name| self.observe_name(&reader, name));
+        let known = names.iter().map(|name| self.observe_name(name));
         known
             .reduce(Observation::either)
             .unwrap_or(Observation::NotAsked(Reason::Unsupported))
     }
 
-    fn observe_name(&self, reader: &Reader<'_>, name: &Name) -> Observation {
+    fn observe_name(&self, name: &Name) -> Observation {
         // Codes and texts in one look: finding the entry is what takes time.
-        let (rcode, mut records) = match self.zone.answer(name, Rtype::ANY) {
-            ZoneAnswer::Records(records) => (Rcode::NOERROR, records),
-            ZoneAnswer::NoData => (Rcode::NOERROR, Vec::new()),
-            ZoneAnswer::NxDomain | ZoneAnswer::Refused => (Rcode::NXDOMAIN, Vec::new()),
+        let name = name.to_lowercase();
+        match self.zone.look_up(&ZoneQuery::from_name(&name), Rtype::ANY) {
+            Some((true, records)) => self.interpret(&records),
+            _ => Observation::NotListed,
+        }
+    }
+
+    /// What an entry of one value says.
+    fn observe_value(&self, value: &EntryValue<'_>) -> Observation {
+        let code = value.code();
+        let read = || (code, self.reader().interpret_entry(vec![code], 0));
+        let [.., last] = code.octets();
+        let mut known = match self.readings[usize::from(last)].get_or_init(read) {
+            (kept, reading) if *kept == code => reading.clone(),
+            _ => read().1,
         };
-        let of_type = |rtype: Rtype| move |record: &mut Record| record.data.rtype() == rtype;
-        let codes: Vec<Record> = records.extract_if(.., of_type(Rtype::A)).collect();
-        let answer = Answer {
-            records: codes,
-            ..Answer::default()
-        };
-        let observation = reader.interpret(Heard {
-            rcode,
-            truncated: false,
-            answers: answer.records.len() as u16, // 255 at most
-            answer: Some(&answer),
+        if let Observation::Listed(listing) = &mut known {
+            listing.ttl = value.ttl();
+            listing.reason = reason_of([value.text()]);
+        }
+        known
+    }
+
+    /// What an entry of these records says.
+    fn interpret(&self, records: &[(u32, Rdata)]) -> Observation {
+        let addresses = records.iter().filter_map(|(ttl, data)| match data {
+            Rdata::A(address) => Some((*address, *ttl)),
+            _ => None,
         });
-        match observation {
-            Observation::Listed(listing) => {
-                records.retain_mut(of_type(Rtype::TXT));
-                let texts = Answer {
-                    records,
-                    ..Answer::default()
-                };
-                Observation::Listed(Box::new(Listing {
-                    reason: reason(&texts),
-                    ..*listing
-                }))
-            }
-            known => known,
+        let (codes, ttls): (Vec<Ipv4Addr>, Vec<u32>) = addresses.unzip();
+        let ttl = ttls.into_iter().min().unwrap_or(0);
+        let mut known = self.reader().interpret_entry(codes, ttl);
+        if let Observation::Listed(listing) = &mut known {
+            listing.reason = reason_of(records.iter().filter_map(|(_, data)| match data {
+                Rdata::Txt(strings) => Some(strings.concat()),
+                _ => None,
+            }));
+        }
+        known
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader {
+            list: &self.list,
+            operator: &self.operator,
+            apex: self.questions.apex(),
         }
     }
 }
@@ -107,3 +138,7 @@ fn entries_of(kind: Kind) -> EntryKind {
         Kind::Domain => EntryKind::Name,
     }
 }
+
+#[cfg(test)]
+#[path = "local_tests.rs"]
+mod tests;

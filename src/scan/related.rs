@@ -254,9 +254,7 @@ impl<N: Network> Worker<'_, N> {
     /// What data at hand says against a name.
     fn listing_at_hand(&self, column: usize, target: &Target) -> Option<(ListIndex, Box<Listing>)> {
         let column = &self.plan.columns[column];
-        let list = self.plan.catalogue.list(column.list);
-        let operator = self.plan.catalogue.operator(list.operator);
-        match column.local?.observe((list, operator), target) {
+        match column.local?.observe(target) {
             Observation::Listed(listing) if listing.role == Role::Block => Some((column.list, listing)),
             _ => None,
         }

@@ -221,9 +221,7 @@ fn opened(plan: &Plan<'_>, chunk: &Chunk<'_>) -> Tile {
                 Treatment::NotAsked(reason) => tile.exclude(column, offset, reason),
                 Treatment::Fold(_) => tile.await_composite(column, offset),
                 Treatment::Local => {
-                    let list = plan.catalogue.list(facts.list);
-                    let local = facts.local.expect("that is what `Local` says");
-                    let observation = local.observe((list, plan.catalogue.operator(list.operator)), target);
+                    let observation = facts.local.expect("that is what `Local` says").observe(target);
                     tile.learn(column, offset, (observation, How::Local), None);
                 }
                 Treatment::Ask => {

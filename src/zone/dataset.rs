@@ -9,8 +9,9 @@ use crate::wire::{Name, Rdata, Rtype};
 
 use super::build::build;
 use super::dnset::parents;
+use super::entry::EntryValue;
 use super::error::{Warnings, ZoneFileError};
-use super::query::{EntryKind, ZoneQuery};
+use super::query::{Addresses, EntryKind, ZoneQuery, may_spell_address};
 use super::section::{Found, Section};
 use super::special::{NameServers, Stamp, ZoneSoa};
 
@@ -217,8 +218,14 @@ impl Dataset {
         if self.kind != DatasetKind::Combined {
             return self.sections[0].tells(kind);
         }
-        let sections = self.subzones.get(&b""[..]).map_or(&[][..], |subzone| &subzone.sections);
-        sections.iter().any(|&index| self.sections[index].tells(kind))
+        self.apex_sections().any(|section| section.tells(kind))
+    }
+
+    /// The sections of a combined dataset that answer outside its subzones.
+    fn apex_sections(&self) -> impl Iterator<Item = &Section> {
+        let apex = self.subzones.get(&b""[..]);
+        let sections = apex.into_iter().flat_map(|subzone| &subzone.sections);
+        sections.map(|&index| &self.sections[index])
     }
 
     /// What there is for a name, or nothing: then it is not listed.
@@ -240,16 +247,25 @@ impl Dataset {
         entry.addresses().next()
     }
 
-    /// Whether there may be an entry for an address: false only if there is none.
-    pub(super) fn may_have(&self, address: IpAddr, zone_has_ip4: bool) -> bool {
+    /// Whether what there is for an address is known by its number alone, and [`Dataset::values`] are all.
+    pub(super) fn is_by_number(&self) -> bool {
         if self.kind != DatasetKind::Combined {
-            return self.sections[0].may_have(address, zone_has_ip4);
+            return self.sections[0].is_by_number();
         }
-        let Some(subzone) = self.subzones.get(&b""[..]) else {
-            return false;
-        };
-        let mut sections = subzone.sections.iter().map(|&index| &self.sections[index]);
-        sections.any(|section| section.may_have(address, subzone.has_ip4))
+        // In a subzone with a number for its name, names of addresses stand for others.
+        let mut named = self.subzones.keys().filter(|name| !name.is_empty());
+        !named.any(|name| may_spell_address(name)) && self.apex_sections().all(Section::is_by_number)
+    }
+
+    /// Gives the values of the entries for an address to `each`.
+    pub(super) fn values<'a>(&'a self, address: IpAddr, zone_has_ip4: bool, mut each: impl FnMut(EntryValue<'a>)) {
+        if self.kind != DatasetKind::Combined {
+            return self.sections[0].values(Addresses::of(address, zone_has_ip4), each);
+        }
+        let has_ip4 = self.subzones.get(&b""[..]).is_some_and(|subzone| subzone.has_ip4);
+        let addresses = Addresses::of(address, has_ip4);
+        self.apex_sections()
+            .for_each(|section| section.values(addresses, &mut each));
     }
 
     /// Whether IPv4 addresses are looked up here (those of a combined dataset's subzones do not count).

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::error::Notes;
+use super::query::may_spell_address;
 use super::text::{is_comment, parse_name, skip_blanks};
 use super::value::{EXCLUDED, Slot, ValueId, Values};
 
@@ -17,6 +18,7 @@ type Names = HashMap<Box<[u8]>, Slot>;
 pub(super) struct Dnset {
     plain: Names,
     wild: Names,
+    spells_addresses: bool,
 }
 
 impl Dnset {
@@ -45,30 +47,29 @@ impl Dnset {
             }
         };
         name.make_ascii_lowercase(); // length octets are below 64: never letters
+        self.spells_addresses |= may_spell_address(&name);
         let fits = (!plain || add(&mut self.plain, &name, id)) & (!wild || add(&mut self.wild, &name, id));
         if !fits {
             notes.warn(line, "too many values for one entry");
         }
     }
 
-    /// Gives the values of a name, with the entry's own name, to `each`; says whether it is listed.
+    /// Gives the values of a name, with the entry's own name, to `each`: none if it is not listed.
     ///
     /// `name` is in lower case, relative to the zone, in wire form without the root's octet.
-    pub(super) fn find<'a>(&'a self, name: &'a [u8], mut each: impl FnMut(&'a [u8], ValueId)) -> bool {
+    pub(super) fn find<'a>(&'a self, name: &'a [u8], mut each: impl FnMut(&'a [u8], ValueId)) {
         if name.is_empty() {
-            return false;
+            return;
         }
         let entry = self.plain.get_key_value(name).or_else(|| {
             parents(name)
                 .take_while(|parent| !parent.is_empty())
                 .find_map(|parent| self.wild.get_key_value(parent))
         });
-        match entry {
-            Some((entry, slot)) if !slot.ids().contains(&EXCLUDED) => {
-                slot.ids().iter().for_each(|&id| each(entry, id));
-                true
-            }
-            _ => false,
+        if let Some((entry, slot)) = entry
+            && !slot.ids().contains(&EXCLUDED)
+        {
+            slot.ids().iter().for_each(|&id| each(entry, id));
         }
     }
 
@@ -78,6 +79,11 @@ impl Dnset {
             .iter()
             .chain(&self.wild)
             .any(|(entry, slot)| !slot.ids().contains(&EXCLUDED) && parents(entry).any(|parent| parent == name))
+    }
+
+    /// Whether there may be an entry for an address, which is a name, too: false only if there is none.
+    pub(super) fn spells_addresses(&self) -> bool {
+        self.spells_addresses
     }
 
     /// The names of all entries.

@@ -7,6 +7,7 @@ use crate::wire::{Name, Rdata};
 
 use super::error::{Notes, ZoneFileError};
 use super::ip4::parse_abbreviated;
+use super::query::may_spell_address;
 use super::text::{is_blank, parse_name, parse_ttl, parse_u32, skip_blanks};
 
 /// Longest text (RFC 1035 §3.3.14); longer ones are cut with a warning.
@@ -16,6 +17,7 @@ const TEXT_OCTETS_MAX: usize = 255;
 #[derive(Debug, Default)]
 pub(super) struct Generic {
     records: HashMap<Box<[u8]>, Vec<(u32, Rdata)>>,
+    spells_addresses: bool,
 }
 
 /// Why a line gives no record.
@@ -34,6 +36,7 @@ impl Generic {
     pub(super) fn line(&mut self, line: &[u8], ttl: u32, notes: &mut Notes<'_>) -> Result<(), ZoneFileError> {
         match parse_record(line, ttl, notes) {
             Ok((name, ttl, data)) => {
+                self.spells_addresses |= may_spell_address(&name);
                 self.records.entry(name).or_default().push((ttl, data));
                 Ok(())
             }
@@ -55,6 +58,11 @@ impl Generic {
         self.records
             .keys()
             .any(|key| super::dnset::parents(key).any(|parent| parent == name))
+    }
+
+    /// Whether there may be records for an address, which is a name, too: false only if there are none.
+    pub(super) fn spells_addresses(&self) -> bool {
+        self.spells_addresses
     }
 
     /// The names of all records but the zone's own.

@@ -151,22 +151,17 @@ impl Ip4Set {
         self.intervals = Intervals::sweep(&entries, class, add, |line| notes.warn_late(line, why));
     }
 
-    /// Whether an address is listed.
-    pub(super) fn has(&self, address: Ipv4Addr) -> bool {
-        self.intervals.has(address.to_bits())
-    }
-
     /// The first value of an address, if it is listed.
     pub(super) fn first(&self, address: Ipv4Addr, values: &Values) -> Option<ValueId> {
         let id = self.intervals.first(address.to_bits())?;
         Some(if self.is_trivial() { values.default } else { id })
     }
 
-    /// Gives the values of an address to `each`; says whether it is listed.
-    pub(super) fn find(&self, address: Ipv4Addr, values: &Values, mut each: impl FnMut(ValueId)) -> bool {
+    /// Gives the values of an address to `each`: none if it is not listed.
+    pub(super) fn find(&self, address: Ipv4Addr, values: &Values, mut each: impl FnMut(ValueId)) {
         let trivial = self.is_trivial();
         self.intervals
-            .find(address.to_bits(), |id| each(if trivial { values.default } else { id }))
+            .find(address.to_bits(), |id| each(if trivial { values.default } else { id }));
     }
 
     /// Whether an address of `net` is listed.

@@ -16,6 +16,7 @@
 mod build;
 mod dataset;
 mod dnset;
+mod entry;
 mod error;
 mod generic;
 mod guess;
@@ -33,6 +34,7 @@ mod value;
 mod zone;
 
 pub use dataset::{Dataset, DatasetKind, Entry};
+pub use entry::{AddressEntry, EntryValue};
 pub use error::{Complaint, WARNINGS_MAX, Warning, Warnings, ZoneFileError};
 pub use query::{EntryKind, ZoneQuery};
 pub use special::{NameServers, ZoneSoa};

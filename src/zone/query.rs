@@ -34,6 +34,15 @@ pub(super) fn spelt_kind(name: &[u8]) -> EntryKind {
     }
 }
 
+/// Whether a name may be that of an address, or stand above such names: false only if it is neither.
+pub(super) fn may_spell_address(name: &[u8]) -> bool {
+    let mut labels = std::iter::once(name).chain(parents(name)).filter_map(label_of);
+    labels.all(|label| match label {
+        [digit] => digit.is_ascii_hexdigit(),
+        _ => label.len() <= 3 && label.iter().all(u8::is_ascii_digit),
+    })
+}
+
 /// The first label of a name in wire form.
 fn label_of(name: &[u8]) -> Option<&[u8]> {
     let (&len, rest) = name.split_first()?;
@@ -74,32 +83,12 @@ impl<'a> ZoneQuery<'a> {
 
     /// The addresses that the name stands for in a zone with or without data for IPv4.
     pub(super) fn addresses(&self, zone_has_ip4: bool) -> Addresses {
-        let spelt4 = self
-            .spelt_ip4()
-            .and_then(|(address, bits)| (bits == 32).then_some(address));
-        if let Some(ip4) = spelt4 {
-            return Addresses {
-                ip4: Some(ip4),
-                ip6: None,
-            };
+        if let Some((address, 32)) = self.spelt_ip4() {
+            return Addresses::of(address.into(), zone_has_ip4);
         }
-        let ip6 = self
-            .spelt_ip6()
-            .and_then(|(address, bits)| (bits == 128).then_some(address));
-        let Some(address) = ip6.filter(|_| zone_has_ip4) else {
-            return Addresses { ip4: None, ip6 };
-        };
-        // Data for IPv4 answers for IPv6 addresses that hold one: 6to4 (RFC 3056 §2), mapped (RFC 4291 §2.5.5.2).
-        match (address.to_ipv4_mapped(), address.segments()) {
-            (Some(mapped), _) => Addresses {
-                ip4: Some(mapped),
-                ip6: None,
-            },
-            (None, [0x2002, high, low, ..]) => Addresses {
-                ip4: Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
-                ip6,
-            },
-            _ => Addresses { ip4: None, ip6 },
+        match self.spelt_ip6() {
+            Some((address, 128)) => Addresses::of(address.into(), zone_has_ip4),
+            _ => Addresses { ip4: None, ip6: None },
         }
     }
 
@@ -153,6 +142,37 @@ impl<'a> ZoneQuery<'a> {
 pub(super) struct Addresses {
     pub(super) ip4: Option<Ipv4Addr>,
     pub(super) ip6: Option<Ipv6Addr>,
+}
+
+impl Addresses {
+    /// What the name of an address stands for in a zone with or without data for IPv4.
+    pub(super) fn of(address: IpAddr, zone_has_ip4: bool) -> Addresses {
+        let address = match address {
+            IpAddr::V4(address) => {
+                return Addresses {
+                    ip4: Some(address),
+                    ip6: None,
+                };
+            }
+            IpAddr::V6(address) => address,
+        };
+        let ip6 = Some(address);
+        if !zone_has_ip4 {
+            return Addresses { ip4: None, ip6 };
+        }
+        // Data for IPv4 answers for IPv6 addresses that hold one: 6to4 (RFC 3056 §2), mapped (RFC 4291 §2.5.5.2).
+        match (address.to_ipv4_mapped(), address.segments()) {
+            (Some(mapped), _) => Addresses {
+                ip4: Some(mapped),
+                ip6: None,
+            },
+            (None, [0x2002, high, low, ..]) => Addresses {
+                ip4: Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
+                ip6,
+            },
+            _ => Addresses { ip4: None, ip6 },
+        }
+    }
 }
 
 /// An octet in one to three digits; leading zeros are let pass.

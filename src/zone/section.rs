@@ -1,18 +1,18 @@
 //! One set of entries with what belongs to it: values, TTL, templates. A dataset is one section, or many in subzones.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use crate::wire::{Rdata, Rtype};
 
 use super::dataset::DatasetKind;
 use super::dnset::Dnset;
+use super::entry::{EntryValue, Subject};
 use super::error::{Notes, ZoneFileError};
 use super::generic::Generic;
 use super::ip4::{Ip4Form, Ip4Set};
-use super::ip6::{Ip6Trie, Ip6Tset, show_address};
+use super::ip6::{Ip6Trie, Ip6Tset};
 use super::prefixes::Prefixes;
 use super::query::{Addresses, EntryKind, ZoneQuery, spelt_kind};
-use super::text::show_labels;
 use super::value::{BUILT_IN, Templates, ValueId, Values};
 
 /// TTL where no file says otherwise, in seconds: rbldnsd's 35 minutes.
@@ -82,6 +82,20 @@ impl Found {
         let present = self.records.iter().any(|(_, other)| *other == data);
         if !present && self.records.len() < RECORDS_MAX {
             self.records.push((common, data));
+        }
+    }
+
+    /// Adds the records of the asked type that a value is.
+    pub(super) fn add_value(&mut self, value: &EntryValue<'_>, asked: Rtype) {
+        self.exists = true;
+        if answers(Rtype::A, asked) {
+            self.add(value.ttl(), Rdata::A(value.code()));
+        }
+        if answers(Rtype::TXT, asked) {
+            let text = value.text();
+            if !text.is_empty() {
+                self.add(value.ttl(), Rdata::Txt(vec![text.into()]));
+            }
         }
     }
 }
@@ -216,77 +230,54 @@ impl Section {
                 }
             }
             Entries::Dnset(set) => {
-                let listed = set.find(query.labels(), |entry, id| {
-                    self.add(id, asked, found, || show_labels(entry))
+                set.find(query.labels(), |entry, id| {
+                    found.add_value(&self.value(id, Subject::Name(entry)), asked);
                 });
-                found.exists |= listed;
             }
             Entries::Ip4(_) | Entries::Ip6Tset(_) | Entries::Ip6Trie(_) | Entries::Prefixes(_) => {
-                self.answer_address(addresses, asked, found);
+                self.values(addresses, |value| found.add_value(&value, asked));
             }
         }
     }
 
-    /// Whether there may be an entry for an address: false only if there is none.
-    pub(super) fn may_have(&self, address: IpAddr, zone_has_ip4: bool) -> bool {
-        match (&self.entries, address) {
-            (Entries::Ip4(set), IpAddr::V4(address)) => set.has(address),
-            (Entries::Prefixes(set), IpAddr::V4(address)) => set.find4(address).is_some(),
-            (Entries::Ip6Tset(_) | Entries::Ip6Trie(_), IpAddr::V4(_)) => false,
-            // Data for IPv4 answers for IPv6 addresses that hold one.
-            (Entries::Ip4(_), IpAddr::V6(_)) => zone_has_ip4,
-            (Entries::Prefixes(set), IpAddr::V6(address)) => zone_has_ip4 || set.find6(address).is_some(),
-            (Entries::Ip6Tset(set), IpAddr::V6(address)) => set.contains(address),
-            (Entries::Ip6Trie(set), IpAddr::V6(address)) => set.find(address).is_some(),
-            // An address is a name, too.
-            (Entries::Dnset(_) | Entries::Generic(_), _) => true,
+    /// Whether what there is for an address is known by its number alone, and [`Section::values`] are all.
+    pub(super) fn is_by_number(&self) -> bool {
+        match &self.entries {
+            Entries::Dnset(set) => !set.spells_addresses(),
+            Entries::Generic(set) => !set.spells_addresses(),
+            Entries::Ip4(_) | Entries::Ip6Tset(_) | Entries::Ip6Trie(_) | Entries::Prefixes(_) => true,
         }
     }
 
-    fn answer_address(&self, addresses: Addresses, asked: Rtype, found: &mut Found) {
+    /// Gives the values of the entries for an address to `each`.
+    pub(super) fn values<'a>(&'a self, addresses: Addresses, mut each: impl FnMut(EntryValue<'a>)) {
         let Addresses { ip4, ip6 } = addresses;
         if let Some(address) = ip4 {
-            let subject = || address.to_string().into_bytes();
+            let mut each = |id| each(self.value(id, Subject::Ip4(address)));
             match &self.entries {
-                Entries::Ip4(set) => {
-                    let listed = set.find(address, &self.values, |id| self.add(id, asked, found, subject));
-                    found.exists |= listed;
-                }
-                Entries::Prefixes(set) => self.add_if(set.find4(address), asked, found, subject),
+                Entries::Ip4(set) => set.find(address, &self.values, each),
+                Entries::Prefixes(set) => set.find4(address).into_iter().for_each(&mut each),
                 _ => {}
             }
         }
         if let Some(address) = ip6 {
-            let subject = || show_address(address).into_bytes();
-            match &self.entries {
-                Entries::Ip6Tset(set) if set.contains(address) => {
-                    self.add_if(Some(self.values.default), asked, found, subject);
-                }
-                Entries::Ip6Trie(set) => self.add_if(set.find(address), asked, found, subject),
-                Entries::Prefixes(set) => self.add_if(set.find6(address), asked, found, subject),
-                _ => {}
-            }
+            let id = match &self.entries {
+                Entries::Ip6Tset(set) => set.contains(address).then_some(self.values.default),
+                Entries::Ip6Trie(set) => set.find(address),
+                Entries::Prefixes(set) => set.find6(address),
+                _ => None,
+            };
+            id.into_iter()
+                .for_each(|id| each(self.value(id, Subject::Ip6(address))));
         }
     }
 
-    fn add_if(&self, id: Option<ValueId>, asked: Rtype, found: &mut Found, subject: impl FnOnce() -> Vec<u8>) {
-        if let Some(id) = id {
-            found.exists = true;
-            self.add(id, asked, found, subject);
-        }
-    }
-
-    /// Adds a value's records of the asked type.
-    fn add(&self, id: ValueId, asked: Rtype, found: &mut Found, subject: impl FnOnce() -> Vec<u8>) {
-        let value = self.values.get(id);
-        if answers(Rtype::A, asked) {
-            found.add(self.scope.ttl, Rdata::A(value.address));
-        }
-        if answers(Rtype::TXT, asked) {
-            let text = self.scope.templates.expand(value.template, &subject());
-            if !text.is_empty() {
-                found.add(self.scope.ttl, Rdata::Txt(vec![text.into()]));
-            }
+    fn value<'a>(&'a self, id: ValueId, subject: Subject<'a>) -> EntryValue<'a> {
+        EntryValue {
+            ttl: self.scope.ttl,
+            value: self.values.get(id),
+            templates: &self.scope.templates,
+            subject,
         }
     }
 

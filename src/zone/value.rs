@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use super::entry::Subject;
 use super::error::Notes;
 use super::ip4::parse_abbreviated;
 use super::text::skip_blanks;
@@ -296,14 +297,18 @@ impl Templates {
         variable.get_or_insert_with(|| text.into());
     }
 
-    /// Fills in a template for `subject`, the address or name in question. Empty: there is no text.
-    pub(super) fn expand(&self, template: &[u8], subject: &[u8]) -> Vec<u8> {
+    /// Fills in a template for the address or name in question. Empty: there is no text.
+    pub(super) fn expand(&self, template: &[u8], subject: Subject<'_>) -> Vec<u8> {
+        // A base that is told of no text of its own says what is listed.
         let (mut rest, own) = match (template.strip_prefix(b"="), &self.base) {
-            (Some(own), _) => (own, own),
-            (None, Some(base)) if template.is_empty() => (&**base, subject),
-            (None, Some(base)) => (&**base, template),
-            (None, None) => (template, template),
+            (Some(own), _) => (own, Some(own)),
+            (None, Some(base)) if template.is_empty() => (&**base, None),
+            (None, Some(base)) => (&**base, Some(template)),
+            (None, None) => (template, Some(template)),
         };
+        if rest.is_empty() {
+            return Vec::new();
+        }
         let mut text = Vec::with_capacity(rest.len() + subject.len());
         while text.len() < TEXT_OCTETS_MAX {
             let Some(at) = rest.iter().position(|&octet| octet == b'$') else {
@@ -325,11 +330,14 @@ impl Templates {
                     2
                 }
                 Some(b'=') => {
-                    text.extend_from_slice(own);
+                    match own {
+                        Some(own) => text.extend_from_slice(own),
+                        None => subject.write(&mut text),
+                    }
                     2
                 }
                 _ => {
-                    text.extend_from_slice(subject);
+                    subject.write(&mut text);
                     1
                 }
             };
@@ -343,6 +351,8 @@ impl Templates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SUBJECT: Subject<'_> = Subject::Ip4(Ipv4Addr::new(192, 0, 2, 1));
 
     fn read(text: &str, base: &str) -> Option<(String, String)> {
         let mut notes = Notes::new("test");
@@ -383,7 +393,7 @@ mod tests {
         templates.set(b'1', b"See http://example.com");
         templates.set(b'1', b"a second setting does not hold");
         let expand = |templates: &Templates, text: &str| {
-            String::from_utf8(templates.expand(text.as_bytes(), b"192.0.2.1")).expect("ASCII")
+            String::from_utf8(templates.expand(text.as_bytes(), SUBJECT)).expect("ASCII")
         };
         assert_eq!(expand(&templates, "$1/$"), "See http://example.com/192.0.2.1");
         assert_eq!(expand(&templates, "costs $$$$, $2"), "costs $$, $2");
@@ -398,7 +408,7 @@ mod tests {
     fn a_text_that_grows_is_cut() {
         let mut templates = Templates::default();
         templates.set(b'1', &[b'x'; 200]);
-        assert_eq!(templates.expand(b"$1$1$1", b"").len(), TEXT_OCTETS_MAX);
+        assert_eq!(templates.expand(b"$1$1$1", SUBJECT).len(), TEXT_OCTETS_MAX);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::wire::{Name, Rdata, Record, Rtype, Soa};
 
 use super::dataset::Dataset;
+use super::entry::AddressEntry;
 use super::query::ZoneQuery;
 use super::section::Found;
 use super::special::{NameServers, ZoneSoa};
@@ -15,6 +16,7 @@ pub struct Zone {
     origin: Name,
     datasets: Vec<Dataset>,
     has_ip4: bool,
+    is_by_number: bool,
 }
 
 /// What a zone answers.
@@ -36,6 +38,7 @@ impl Zone {
         Zone {
             origin: origin.to_lowercase(),
             has_ip4: datasets.iter().any(Dataset::has_ip4),
+            is_by_number: datasets.iter().all(Dataset::is_by_number),
             datasets,
         }
     }
@@ -60,11 +63,25 @@ impl Zone {
         self.datasets.iter().find_map(Dataset::name_servers)
     }
 
-    /// Whether the zone may have an entry for an address: false only if it has none.
-    pub fn may_have(&self, address: IpAddr) -> bool {
-        self.datasets
-            .iter()
-            .any(|dataset| dataset.may_have(address, self.has_ip4))
+    /// What there is for an address: what its name has, without making and reading that where no entry is a name like it.
+    ///
+    /// Allocates nothing for entries of one value.
+    pub fn entry(&self, address: IpAddr) -> AddressEntry<'_> {
+        let mut entry = AddressEntry::None;
+        if self.is_by_number {
+            for dataset in &self.datasets {
+                dataset.values(address, self.has_ip4, |value| entry.add(value));
+            }
+            return entry;
+        }
+        let name = match address {
+            IpAddr::V4(address) => Name::reversed_v4(address),
+            IpAddr::V6(address) => Name::reversed_v6(address),
+        };
+        match self.look_up(&ZoneQuery::from_name(&name), Rtype::ANY) {
+            Some((true, records)) => AddressEntry::Records(records),
+            _ => AddressEntry::None,
+        }
     }
 
     /// What there is of type `rtype` at `name`.
