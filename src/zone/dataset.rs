@@ -258,6 +258,7 @@ impl Dataset {
     }
 
     /// Gives the values of the entries for an address to `each`.
+    #[inline]
     pub(super) fn values<'a>(&'a self, address: IpAddr, zone_has_ip4: bool, mut each: impl FnMut(EntryValue<'a>)) {
         if self.kind != DatasetKind::Combined {
             return self.sections[0].values(Addresses::of(address, zone_has_ip4), each);

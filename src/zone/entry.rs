@@ -24,10 +24,19 @@ pub enum AddressEntry<'a> {
 
 impl<'a> AddressEntry<'a> {
     /// Takes one more value.
+    #[inline]
     pub(super) fn add(&mut self, value: EntryValue<'a>) {
+        match self {
+            AddressEntry::None => *self = AddressEntry::One(value),
+            _ => self.add_to_others(value),
+        }
+    }
+
+    #[cold]
+    fn add_to_others(&mut self, value: EntryValue<'a>) {
         let mut found = Found::default();
         match std::mem::replace(self, AddressEntry::None) {
-            AddressEntry::None => return *self = AddressEntry::One(value),
+            AddressEntry::None => {}
             AddressEntry::One(first) => found.add_value(&first, Rtype::ANY),
             AddressEntry::Records(records) => found.records = records,
         }

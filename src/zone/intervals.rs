@@ -186,6 +186,7 @@ impl Intervals {
     }
 
     /// Gives the values of an address to `each`, those of outer networks first: none if it is not listed.
+    #[inline]
     pub(super) fn find(&self, address: u32, mut each: impl FnMut(ValueId)) {
         let Some(place) = self.place(address) else { return };
         let held = self.intervals[place].held;

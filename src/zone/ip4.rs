@@ -158,6 +158,7 @@ impl Ip4Set {
     }
 
     /// Gives the values of an address to `each`: none if it is not listed.
+    #[inline]
     pub(super) fn find(&self, address: Ipv4Addr, values: &Values, mut each: impl FnMut(ValueId)) {
         let trivial = self.is_trivial();
         self.intervals

@@ -146,6 +146,7 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// What the name of an address stands for in a zone with or without data for IPv4.
+    #[inline]
     pub(super) fn of(address: IpAddr, zone_has_ip4: bool) -> Addresses {
         let address = match address {
             IpAddr::V4(address) => {

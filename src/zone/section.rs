@@ -250,6 +250,7 @@ impl Section {
     }
 
     /// Gives the values of the entries for an address to `each`.
+    #[inline]
     pub(super) fn values<'a>(&'a self, addresses: Addresses, mut each: impl FnMut(EntryValue<'a>)) {
         let Addresses { ip4, ip6 } = addresses;
         if let Some(address) = ip4 {
@@ -272,6 +273,7 @@ impl Section {
         }
     }
 
+    #[inline]
     fn value<'a>(&'a self, id: ValueId, subject: Subject<'a>) -> EntryValue<'a> {
         EntryValue {
             ttl: self.scope.ttl,

@@ -66,14 +66,20 @@ impl Zone {
     /// What there is for an address: what its name has, without making and reading that where no entry is a name like it.
     ///
     /// Allocates nothing for entries of one value.
+    #[inline]
     pub fn entry(&self, address: IpAddr) -> AddressEntry<'_> {
-        let mut entry = AddressEntry::None;
-        if self.is_by_number {
-            for dataset in &self.datasets {
-                dataset.values(address, self.has_ip4, |value| entry.add(value));
-            }
-            return entry;
+        if !self.is_by_number {
+            return self.entry_by_name(address);
         }
+        let mut entry = AddressEntry::None;
+        for dataset in &self.datasets {
+            dataset.values(address, self.has_ip4, |value| entry.add(value));
+        }
+        entry
+    }
+
+    #[cold]
+    fn entry_by_name(&self, address: IpAddr) -> AddressEntry<'_> {
         let name = match address {
             IpAddr::V4(address) => Name::reversed_v4(address),
             IpAddr::V6(address) => Name::reversed_v6(address),
