@@ -19,7 +19,7 @@ use reputon::stages::spf::{SpfInput, SpfRecord, check_host, lint};
 use reputon::stages::{dkim, dmarc, rdns};
 use reputon::targets::{ReadOptions, TargetSet};
 use reputon::wire::{Answer, Name, Rdata, Record, Rtype, decode, match_reply};
-use reputon::zone::{Dataset, DatasetKind, Zone};
+use reputon::zone::{AddressEntry, Dataset, DatasetKind, Zone};
 
 /// A check.
 pub(crate) type Check = fn(&[u8]);
@@ -211,6 +211,11 @@ pub(crate) fn rbldnsd(data: &[u8]) {
             let name: Name = name.parse().expect("a name");
             for rtype in [Rtype::A, Rtype::TXT, Rtype::SOA, Rtype::NS] {
                 let _ = zone.answer(&name, rtype);
+            }
+        }
+        for address in [IpAddr::from([127, 0, 0, 2]), IpAddr::from([0x20; 16])] {
+            if let AddressEntry::One(value) = zone.entry(address) {
+                assert!(value.text().len() < 256, "a character string holds it");
             }
         }
     }

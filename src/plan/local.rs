@@ -67,6 +67,7 @@ impl LocalList {
     }
 
     /// By the one or two names that the list wants to be asked for.
+    #[inline(never)] // most targets are addresses
     fn observe_names(&self, target: &Target) -> Observation {
         let names = match self.questions.names(target) {
             Ok(names) => names,
@@ -88,6 +89,7 @@ impl LocalList {
     }
 
     /// What an entry of one value says.
+    #[inline(never)] // most addresses have none
     fn observe_value(&self, value: &EntryValue<'_>) -> Observation {
         let code = value.code();
         let read = || (code, self.reader().interpret_entry(vec![code], 0));
