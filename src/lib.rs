@@ -29,9 +29,11 @@
 //!   that has passed. A list that is dead or refuses gets some probes and nothing else, and as all lists are examined at once, they
 //!   tell a broken resolver from a broken list. It costs a round trip and six probes a list.
 //! * What a list said is believed when a later control of it was good: one more round trip at the end.
-//! * One thread asks. It pays for a query some two fifths of what a responder on the same machine pays that does nothing but receive
-//!   and reply (`benches/README.md`), so that by count it takes more than two cores of a server before a scan waits for it; and
-//!   rates, budgets, windows and health are kept by one who sees all of them. Several machines share a range by `--shard`.
+//! * One thread asks until it has its hands full, and others only where all servers are on this machine (or, if so many are asked
+//!   for, its network) and nothing holds for all questions together: no rate, budget, pruning or stage ([`scan::Workers`]). A thread
+//!   pays for a query some two fifths of what a responder on the same machine pays that does nothing but receive and reply
+//!   (`benches/README.md`), so that by count it takes more than two cores of a server before a scan waits for it. Workers share no
+//!   knowledge: each examines and controls the lists itself. Several machines share a range by `--shard`.
 //!
 //! # The floors
 //!

@@ -93,6 +93,25 @@ fn r09_a_realistic_world_keeps_every_limit() {
     });
 }
 
+/// Several threads ask, each in a time of its own: every pair is observed once, in order, and nothing that one of them holds
+/// for true is false, whatever zones turn into while they ask.
+#[test]
+fn several_workers_learn_what_one_does() {
+    each_seed(seeds(24), |seed| {
+        let setup = Setup {
+            workers: 2 + (seed % 3) as u8,
+            turning: if seed % 2 == 0 { 0.0 } else { 0.3 },
+            ..Setup::calm(4, &["198.18.0.0/19"])
+        };
+        let report = run(&setup, seed);
+        assert_eq!(report.run.workers, u32::from(setup.workers), "seed {seed}");
+        if setup.turning == 0.0 {
+            assert_eq!(report.unknown, 0, "seed {seed}: {:?}", report.unknown_for_nothing);
+        }
+        tell(&format!("seed {seed}"), &report);
+    });
+}
+
 /// At full size: 300 lists on 600 servers of their own, and 30 through two resolvers, one of which turns bad midway.
 fn at_full_size(targets: &[&str], seed: u64) -> Setup {
     Setup {

@@ -397,7 +397,7 @@ fn part(
     (seed, number): (u64, usize),
     catalogue: &Catalogue,
     cut: Cut,
-    journal: &mut dyn Journal,
+    journal: &mut (dyn Journal + Send),
 ) -> (Judge, Result<RunReport, ScanError>) {
     let typed = TARGETS.map(str::to_owned);
     let targets = TargetSet::read(&typed, &mut io::empty(), ReadOptions::default()).expect("good targets");
@@ -429,7 +429,10 @@ fn part(
         ledger: &mut RunLedger::default(), // another part is another day
     };
     let mut network = Net::new(seed, number);
-    let watchers = (&mut judge as &mut dyn Receiver, &mut Unwatched as &mut dyn Progress);
+    let watchers = (
+        &mut judge as &mut (dyn Receiver + Send),
+        &mut Unwatched as &mut (dyn Progress + Send),
+    );
     let report = scan.run_with(&mut network, entropy, watchers, &Stop::new(), memory);
     (judge, report)
 }

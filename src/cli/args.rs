@@ -1,6 +1,7 @@
 //! The commands and their arguments, as typed. A table: to add a command, add a variant and its arguments.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::commands::bench::QUERIES_MAX;
 use super::commands::smtp_out::MailHost;
 use super::config::with_environment;
 use super::help;
-use super::numbers::{rate, whole, window};
+use super::numbers::{rate, whole, window, workers};
 use super::options::{
     AskOptions, CatalogueOptions, DbOptions, ExitOptions, FailOn, KeepOptions, KeyOptions, KnownOptions, LabOptions,
     ListFormat, ListOptions, NotifyOptions, OutputOptions, PaceOptions, PathOptions, SavingOptions, StageOptions,
@@ -545,6 +546,9 @@ pub(crate) struct BenchArgs {
     /// Most queries in flight [default: 1000 on this machine, else it adapts]
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = window())]
     pub(crate) window: Option<u16>,
+    /// Threads that ask, of a server on this machine or its network and without a rate
+    #[arg(long, value_name = "N", help_heading = "Pace", default_value = "1", value_parser = workers())]
+    pub(crate) workers: NonZero<u8>,
     /// Send every query in a packet of its own, to servers on this machine or network too (no UDP GSO)
     #[arg(long, help_heading = "Pace")]
     pub(crate) no_gso: bool,

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
+use std::num::NonZero;
 
 use anyhow::{Context, bail};
 use reputon::clock::Span;
 use reputon::dnsxl::{Catalogue, ListIndex};
 use reputon::lab::{Lab, rehearse};
 use reputon::plan::{Keys, LocalList, Plan};
-use reputon::scan::ScanOptions;
+use reputon::scan::{ScanOptions, Workers};
 use reputon::targets::{Ip6Unit, ReadOptions, TargetSet};
 
 use super::args::ScanArgs;
@@ -169,6 +170,7 @@ pub(crate) fn check_pruning((pace, path): (&PaceOptions, &PathOptions), rehearsa
 /// How to scan, by what was typed. A lab that was started is the only server.
 pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result<ScanOptions> {
     check_pruning((&args.pace, &args.path), lab.is_some())?;
+    let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     Ok(ScanOptions {
         resolvers: match lab {
             Some(lab) => vec![lab.addr()],
@@ -182,6 +184,7 @@ pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result
         window_max: args.pace.window.map(u32::from),
         timeout: args.ask.timeout.into(),
         retries: args.ask.retries,
+        workers: args.pace.workers.map_or(Workers::Within(cores), Workers::Exactly),
         trains: !args.pace.no_gso,
         ignore_budgets: args.pace.ignore_budgets || lab.is_some(),
         skip_health: args.pace.skip_health,

@@ -3,9 +3,9 @@
 //! A database that cannot be used is said, and the scan goes on without it; the status at the end is that of an I/O error.
 //! Only `--resume` and `--diff`, which are nothing without it, end the program at once.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -96,7 +96,7 @@ pub(crate) fn ledger(db: &DbOptions, lab: &LabOptions, quiet: bool) -> Box<dyn L
 }
 
 /// The journal of a run that is not kept: what is pruned may have to be taken back, and must be recalled for that.
-pub(crate) fn scratch(plan: &Plan<'_>, options: &ScanOptions, quiet: bool) -> Box<dyn Journal> {
+pub(crate) fn scratch(plan: &Plan<'_>, options: &ScanOptions, quiet: bool) -> Box<dyn Journal + Send> {
     if !options.prune {
         return Box::new(NoJournal);
     }
@@ -130,10 +130,10 @@ pub(crate) enum Kept {
 pub(crate) struct Keeping {
     open: Option<Open>,
     /// The journal of a run that is not kept.
-    scratch: Box<dyn Journal>,
+    scratch: Box<dyn Journal + Send>,
     run_ledger: RunLedger,
     /// Something could not be written down.
-    failed: Rc<Cell<bool>>,
+    failed: Arc<AtomicBool>,
     resumed: bool,
 }
 
@@ -195,7 +195,7 @@ impl Keeping {
                 let keeping = nothing();
                 // Nobody asked for the user's own database: where there is no place for it, that is no failure.
                 let homeless = !named && matches!(error.downcast_ref(), Some(StoreError::Io(..)));
-                keeping.failed.set(!homeless);
+                keeping.failed.store(!homeless, Ordering::Relaxed);
                 say(&error, homeless && quiet);
                 say(&anyhow::anyhow!("this run is not kept"), homeless && quiet);
                 Ok(Kept::Run(Box::new(keeping)))
@@ -204,12 +204,12 @@ impl Keeping {
     }
 
     /// Nothing is kept, beyond what this journal remembers.
-    fn new(scratch: Box<dyn Journal>) -> Keeping {
+    fn new(scratch: Box<dyn Journal + Send>) -> Keeping {
         Keeping {
             open: None,
             scratch,
             run_ledger: RunLedger::default(),
-            failed: Rc::default(),
+            failed: Arc::default(),
             resumed: false,
         }
     }
@@ -255,10 +255,10 @@ impl Keeping {
                 facts: write_facts(plan.catalogue, plan.columns.iter().map(|column| column.list)),
             })?,
         };
-        let ear = |failed: &Rc<Cell<bool>>| {
-            let failed = Rc::clone(failed);
+        let ear = |failed: &Arc<AtomicBool>| {
+            let failed = Arc::clone(failed);
             move |error: &StoreError| {
-                if !failed.replace(true) {
+                if !failed.swap(true, Ordering::Relaxed) {
                     talk!("reputon: {}; the scan goes on without it", visible(&error.to_string()));
                 }
             }
@@ -288,7 +288,7 @@ impl Keeping {
     pub(crate) fn memory(&mut self) -> Memory<'_> {
         match &mut self.open {
             Some(open) => Memory {
-                journal: &mut open.journal as &mut dyn Journal,
+                journal: &mut open.journal as &mut (dyn Journal + Send),
                 ledger: &mut open.ledger as &mut dyn Ledger,
             },
             None => Memory {
@@ -319,25 +319,25 @@ impl Keeping {
         quiet: bool,
     ) -> (bool, Option<Difference>) {
         let Some(open) = &mut self.open else {
-            return (!self.failed.get(), None);
+            return (!self.failed.load(Ordering::Relaxed), None);
         };
         if open.journal.finish() {
             let ended = end(open, self.resumed, (record, lists, usable), quiet);
             if let Err(error) = ended
-                && !self.failed.replace(true)
+                && !self.failed.swap(true, Ordering::Relaxed)
             {
                 say(&error.into(), false);
             }
         }
-        (!self.failed.get(), record.diff.clone())
+        (!self.failed.load(Ordering::Relaxed), record.diff.clone())
     }
 
     /// Remembers how far away the lists were and whether they worked, for `plan`.
     pub(crate) fn remember(&mut self, reached: &[Reached], now: Timestamp) {
-        if let Some(open) = self.open.as_mut().filter(|_| !self.failed.get())
+        if let Some(open) = self.open.as_mut().filter(|_| !self.failed.load(Ordering::Relaxed))
             && let Err(error) = open.store.remember(reached, now)
         {
-            self.failed.set(true);
+            self.failed.store(true, Ordering::Relaxed);
             say(&error.into(), false);
         }
     }
@@ -353,13 +353,13 @@ impl Keeping {
 
     /// Keeps the conclusion of the audit that the run was. Returns false if something of the run could not be kept.
     pub(crate) fn conclude(&mut self, audited: &Audited) -> bool {
-        if let Some(open) = self.open.as_mut().filter(|_| !self.failed.get())
+        if let Some(open) = self.open.as_mut().filter(|_| !self.failed.load(Ordering::Relaxed))
             && let Err(error) = open.store.conclude(open.run.id, &to_json(audited))
         {
-            self.failed.set(true);
+            self.failed.store(true, Ordering::Relaxed);
             say(&error.into(), false);
         }
-        !self.failed.get()
+        !self.failed.load(Ordering::Relaxed)
     }
 }
 

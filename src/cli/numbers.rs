@@ -2,6 +2,7 @@
 //! example. clap's own says "invalid digit found in string".
 
 use std::fmt;
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 
 /// A parser of whole numbers inside `range`, which lies inside what `T` holds. `what` is counted; `example` shows good ones.
@@ -33,6 +34,12 @@ pub(crate) fn rate() -> impl Fn(&str) -> Result<u32, NotWhole> + Clone + Send + 
 /// Queries in flight.
 pub(crate) fn window() -> impl Fn(&str) -> Result<u16, NotWhole> + Clone + Send + Sync + 'static {
     whole(1..=u64::from(u16::MAX), "queries in flight", "100")
+}
+
+/// Threads that ask.
+pub(crate) fn workers() -> impl Fn(&str) -> Result<NonZero<u8>, NotWhole> + Clone + Send + Sync + 'static {
+    let parse = whole::<u8>(1..=64, "threads", "4");
+    move |text| parse(text).map(|number| NonZero::new(number).expect("1 at least"))
 }
 
 /// Any number that seeds an order.

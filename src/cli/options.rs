@@ -1,11 +1,12 @@
 //! Options that several commands share, in the groups that `--help` shows, as typed.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::numbers::{rate, seed, whole, window};
+use super::numbers::{rate, seed, whole, window, workers};
 use super::server::{Route, Server};
 use super::values::{
     Key, KeyParser, MailAddress, Output, Percent, Shard, StageList, Webhook, WebhookParser, ZoneData, duration, seconds,
@@ -179,6 +180,11 @@ pub(crate) struct PaceOptions {
     /// and comes again with "revision": 2
     #[arg(long)]
     pub(crate) prune: bool,
+
+    /// Threads that ask, where only servers of this machine or its network are asked and no rate, limit, --prune or stage
+    /// holds for all [default: as many as are busy, where all servers are on this machine]
+    #[arg(long, value_name = "N", value_parser = workers())]
+    pub(crate) workers: Option<NonZero<u8>>,
 
     /// Send every query in a packet of its own, to servers on this machine or network too (no UDP GSO)
     #[arg(long)]

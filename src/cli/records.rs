@@ -1,14 +1,17 @@
 //! From what a scan tells of itself to the records that reports show, and to the talk on standard error.
 
 use std::io::{self, Write};
+use std::num::NonZero;
 
 use jiff::Timestamp;
 use reputon::dnsxl::{Catalogue, ListIndex};
 use reputon::dossier::Standing;
 use reputon::plan::{Plan, Ways};
 use reputon::report::{Health, ListRecord, RunRecord, visible};
-use reputon::scan::{ListReport, RunReport, ScanOptions};
+use reputon::scan::{ListReport, RunReport, Scan, ScanOptions};
 use reputon::store::Reached;
+
+use super::talk::talk;
 
 /// Mismatched replies in a run that are worth a warning: some come late on every network.
 const MISMATCHES_MAX: u64 = 100;
@@ -128,6 +131,13 @@ pub(crate) fn run_record(
         },
         queries,
         diff: None,
+    }
+}
+
+/// Says on standard error if not as many threads will ask as were wanted, and why.
+pub(crate) fn tell_if_alone(scan: &Scan<'_>, workers: NonZero<u8>) {
+    if let (2.., Some(why)) = (workers.get(), scan.why_one_worker()) {
+        talk!("reputon: one thread asks and not {workers}: {why}");
     }
 }
 

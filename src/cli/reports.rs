@@ -14,7 +14,7 @@ use super::past::Memories;
 
 /// A sink that is fed in input order.
 pub(crate) enum Output<'a> {
-    Stdout(Box<dyn Sink>),
+    Stdout(Box<dyn Sink + Send>),
     /// Standard output, of a run that may have to write it anew.
     Held(HeldSink<'static>),
     Files(&'a mut Outputs),
@@ -27,7 +27,7 @@ pub(crate) struct Reports<'a> {
     pub(crate) judge: Judge<'a>,
     pub(crate) tally: Tally,
     /// Standard output, if it takes dossiers as they come.
-    pub(crate) live: Option<Box<dyn Sink>>,
+    pub(crate) live: Option<Box<dyn Sink + Send>>,
     pub(crate) ordered: Vec<Output<'a>>,
     /// Nobody reads standard output any more.
     pub(crate) broken_pipe: bool,

@@ -1,5 +1,7 @@
 //! What the engine has done, in numbers.
 
+use std::ops::AddAssign;
+
 /// Counts since the engine was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Counters {
@@ -47,6 +49,29 @@ impl Counters {
     pub fn mismatched(&self) -> u64 {
         let strays = self.unmatched.saturating_sub(self.lost + self.sent);
         self.wrong_peer + self.wrong_question + strays
+    }
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, other: Counters) {
+        self.submitted += other.submitted;
+        self.ended += other.ended;
+        self.sent += other.sent;
+        self.retried += other.retried;
+        self.replies += other.replies;
+        self.lost += other.lost;
+        self.refused += other.refused;
+        self.overflowed += other.overflowed;
+        self.unmatched += other.unmatched;
+        self.wrong_peer += other.wrong_peer;
+        self.wrong_question += other.wrong_question;
+        self.wrong_case += other.wrong_case;
+        self.malformed += other.malformed;
+        self.truncated += other.truncated;
+        self.tcp += other.tcp;
+        self.alarms += other.alarms;
+        self.diverted += other.diverted;
+        self.ports += other.ports;
     }
 }
 

@@ -68,11 +68,11 @@ impl Seek for Spool {
 /// A report for a place from which nothing can be taken back, standard output or a pipe: it goes there when it is finished,
 /// and may be written anew until then.
 pub struct HeldSink<'w> {
-    out: Box<dyn Write + 'w>,
+    out: Box<dyn Write + Send + 'w>,
     format: Format,
     options: Options,
     held: Spool,
-    sink: Box<dyn Sink>,
+    sink: Box<dyn Sink + Send>,
 }
 
 impl<'w> HeldSink<'w> {
@@ -80,7 +80,7 @@ impl<'w> HeldSink<'w> {
     ///
     /// # Errors
     /// If the format is not built, or there is no room for temporary files.
-    pub fn new(out: Box<dyn Write + 'w>, format: Format, options: &Options) -> io::Result<HeldSink<'w>> {
+    pub fn new(out: Box<dyn Write + Send + 'w>, format: Format, options: &Options) -> io::Result<HeldSink<'w>> {
         let held = Spool::open(None)?;
         Ok(HeldSink {
             out,

@@ -148,10 +148,10 @@ impl Format {
     /// If the format is not built, or the spool cannot be made.
     pub fn sink<'w>(
         self,
-        out: Box<dyn Write + 'w>,
+        out: Box<dyn Write + Send + 'w>,
         spool: Option<&Path>,
         options: &Options,
-    ) -> io::Result<Box<dyn Sink + 'w>> {
+    ) -> io::Result<Box<dyn Sink + Send + 'w>> {
         Ok(match self {
             Format::ListingsCsv => Box::new(ListingsCsv::new(out, options.all_rows)),
             Format::TargetsCsv => Box::new(TargetsCsv::new(out)),
@@ -188,7 +188,7 @@ struct Output {
     /// Where the user wanted it.
     path: PathBuf,
     format: Format,
-    sink: Box<dyn Sink>,
+    sink: Box<dyn Sink + Send>,
     /// The file under its temporary name, and its place; none if it is written to directly.
     pending: Option<(NamedTempFile, PathBuf)>,
 }
@@ -267,7 +267,7 @@ impl Output {
         let (sink, pending) = match fs::metadata(&place) {
             Ok(found) if !found.is_file() => {
                 let out = Box::new(BufWriter::new(File::options().write(true).open(&place)?));
-                let sink: Box<dyn Sink> = match options.revisable {
+                let sink: Box<dyn Sink + Send> = match options.revisable {
                     true => Box::new(HeldSink::new(out, format, options)?),
                     false => format.sink(out, None, options)?,
                 };

@@ -399,7 +399,7 @@ impl Write for Gone {
 
 #[test]
 fn a_broken_pipe_keeps_its_kind() {
-    let sinks: [Box<dyn Sink>; 3] = [
+    let sinks: [Box<dyn Sink + Send>; 3] = [
         Box::new(JsonlSink::new(Gone)),
         Box::new(ListingsCsv::new(Gone, true)),
         Box::new(TableSink::new(Gone, 80, false)),

@@ -2,6 +2,7 @@
 //! the journal kept to a tile.
 
 use std::io;
+use std::ops::AddAssign;
 
 use crate::clock::Instant;
 use crate::dnsxl::{How, Observation};
@@ -27,6 +28,19 @@ pub(super) struct Counted {
     pub(super) taken_back: u64,
     /// Of those that are known: how they were learnt, in the order of [`How::ALL`].
     pub(super) learnt: [u64; How::ALL.len()],
+}
+
+impl AddAssign for Counted {
+    fn add_assign(&mut self, other: Counted) {
+        self.listed += other.listed;
+        self.not_listed += other.not_listed;
+        self.unknown += other.unknown;
+        self.not_asked += other.not_asked;
+        self.taken_back += other.taken_back;
+        for (here, there) in self.learnt.iter_mut().zip(other.learnt) {
+            *here += there;
+        }
+    }
 }
 
 impl<N: Network> Worker<'_, N> {
@@ -76,9 +90,7 @@ impl<N: Network> Worker<'_, N> {
                 self.journal.close(now, number);
             }
         }
-        loop {
-            let number = self.window.first();
-            let Some(closed) = self.window.pop_done() else { break };
+        while let Some(closed) = self.window.pop_done(ordered) {
             if ordered {
                 for (offset, target) in closed.chunk.iter().enumerate() {
                     let explained = self.explainer.explained(&closed, offset, true);
@@ -87,7 +99,8 @@ impl<N: Network> Worker<'_, N> {
                     spare = dossier.observations;
                 }
             }
-            self.explainer.forget(number);
+            self.window.let_go(closed.number);
+            self.explainer.forget(closed.number);
         }
         Ok(())
     }
@@ -96,7 +109,7 @@ impl<N: Network> Worker<'_, N> {
     /// the others are counted as not reached.
     pub(super) fn hand_out_unopened(&mut self, receiver: &mut dyn Receiver) -> io::Result<()> {
         let now = self.network.now();
-        for number in self.window.end().. {
+        for number in self.window.leave_rest().. {
             let Some(chunk) = self.plan.targets.chunk(u64::from(number)) else {
                 break;
             };

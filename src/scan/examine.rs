@@ -13,9 +13,10 @@ use crate::engine::Counters;
 use crate::plan::{Ledger, Treatment};
 use crate::targets::Kind;
 
+use super::claims::Claims;
 use super::lane::{Lane, Question, Standing};
 use super::network::Network;
-use super::run::{Memory, Scan, ScanError, Stop, StopReason};
+use super::run::{Memory, Scan, ScanError, Stop, StopReason, Wanted};
 use super::worker::Worker;
 
 /// How one list stands for one kind of target.
@@ -104,9 +105,13 @@ impl Scan<'_> {
             journal: &mut NoJournal,
             ledger,
         };
-        let mut worker = self.worker(network, entropy, memory);
+        let mut worker = self.worker(network, entropy, memory, Claims::of(self.plan));
         worker.every_code = true;
-        self.begin(&mut worker, true, &Kind::ALL)?;
+        let wanted = Wanted {
+            asks: true,
+            kinds: Kind::ALL.to_vec(),
+        };
+        self.begin(&mut worker, &wanted)?;
         worker.wake_all();
         let mut batch = Batch::new();
         loop {

@@ -112,15 +112,15 @@ impl<N: Network> Worker<'_, N> {
     /// Opens the next tile: what an earlier part of the run learnt of it is settled, what is in doubt of it is not. When
     /// tiles go through the window once more, only what is in doubt is asked, and tiles without it are passed over.
     fn open_next(&mut self) -> bool {
-        let number = self.window.end();
-        let mut recalled = match self.window.has_room() {
-            true => recall(self.journal, self.plan, number).unwrap_or_default(),
-            false => return false,
+        let Some(number) = self.window.take_next(self.plan) else {
+            return false;
         };
+        let mut recalled = recall(self.journal, self.plan, number).unwrap_or_default();
         let again = self.undo.again;
         let mut taken = self.undo.take_back(&mut recalled);
         if again && taken.is_none() {
             self.window.pass_over(self.plan);
+            self.window.let_go(number);
             self.stirred = true; // nobody waits for it
             return true;
         }
@@ -134,7 +134,7 @@ impl<N: Network> Worker<'_, N> {
             false => is_open(observation),
         };
         let lanes = &self.lanes;
-        let opened = self.window.open_next(self.plan, |tile| {
+        let open = self.window.open(self.plan, |tile| {
             restore(tile, &recalled, asks);
             for lane in lanes {
                 if let Standing::GivenUp(cause) = lane.standing {
@@ -142,9 +142,7 @@ impl<N: Network> Worker<'_, N> {
                 }
             }
         });
-        let Some(open) = self.window.get(number).filter(|_| opened) else {
-            return opened;
-        };
+        let open = open.expect("what was taken is in the plan");
         if !again {
             taken = Some(with_unasked(&recalled, taken.unwrap_or_default()));
         }
@@ -156,7 +154,7 @@ impl<N: Network> Worker<'_, N> {
         open.recalled = told.collect();
         open.kept &= !self.explainer.is_wanted() || open.recalled.iter().all(is_told);
         self.spread_known(number);
-        opened
+        true
     }
 
     /// The next pending pair of a lane, taken: tile and offset.

@@ -2,17 +2,16 @@
 //!
 //! ```text
 //! plan ─▶ window (open tiles) ─▶ lanes (list × kind: health, cursor, controls) ─▶ engine ⇄ network
-//!              ▲                                                                    │
-//!              └────────────── observations ◀── interpretation ◀── outcomes ◀───────┘
+//!   └──────── observations ◀── interpretation ◀── outcomes ◀──────────────────────────┘
 //! tile complete ─▶ explained by the stages (futures over lookups ⇄ engine) ─▶ dossiers ─▶ Receiver
 //! ```
-//!
-//! Bounds: [`TILES_MAX`] tiles are open, the engine's slots bound what is in flight. What fails how: a list that fails
-//! its preflight is unknown for all targets; one that fails a control is suspended, tried again, and in the end given up; what
-//! it said since its last good control is asked again or unknown. A stop confirms what it can within [`worker::GRACE`].
+//! Bounds: [`TILES_MAX`] open tiles, the engine's slots. A stop confirms what it can within [`worker::GRACE`].
 
+mod account;
 mod budget;
+mod claims;
 mod closing;
+mod crew;
 mod direct;
 mod driver;
 mod examine;
@@ -22,6 +21,7 @@ mod gather;
 mod health;
 mod inquiry;
 mod lane;
+mod load;
 mod lookups;
 mod network;
 mod prune;
@@ -44,7 +44,7 @@ pub use network::{Network, RealNetwork};
 pub use resolvers::{Server, ServerKind};
 pub use run::{
     ListReport, Memory, Order, Progress, Receiver, RunReport, Scan, ScanError, ScanOptions, Slowest, Snapshot, Stop,
-    StopReason, Trouble,
+    StopReason, Trouble, Workers,
 };
 pub use tasks::Work;
 pub use worker::GRACE;

@@ -4,6 +4,9 @@
 use std::io;
 use std::net::SocketAddr;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+
 use crate::clock::{Clock, Instant, RealClock, Span};
 use crate::datagram::{Batch, Port, Received, TcpFailure, TcpKey, TcpQuery};
 use crate::transport::{Tcp, Udp};
@@ -12,7 +15,7 @@ use crate::transport::{Tcp, Udp};
 const WAIT_MAX: Span = Span::from_millis(100);
 
 /// Time and packets.
-pub trait Network {
+pub trait Network: Send {
     /// The time now.
     fn now(&self) -> Instant;
 
@@ -68,6 +71,19 @@ pub trait Network {
 
     /// Does nothing for so long, that more replies come.
     fn pause(&mut self, _span: Span) {}
+
+    /// The CPU time that the calling thread has used so far, if that is known.
+    fn worked(&self) -> Option<Span> {
+        None
+    }
+
+    /// One more with the same clock and sockets of its own, for one more worker; none if there can be but one.
+    fn another(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// The machine's own network.
@@ -153,5 +169,20 @@ impl Network for RealNetwork {
 
     fn pause(&mut self, span: Span) {
         std::thread::sleep(span.into());
+    }
+
+    fn worked(&self) -> Option<Span> {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+        let span = |time: TimeVal| Span::from_secs_f64(time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6);
+        Some(span(usage.user_time()) + span(usage.system_time()))
+    }
+
+    fn another(&self) -> Option<RealNetwork> {
+        Some(RealNetwork {
+            clock: self.clock,
+            udp: Udp::new(),
+            tcp: None,
+            tcp_timeout: self.tcp_timeout,
+        })
     }
 }

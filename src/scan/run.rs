@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use rand::rngs::StdRng;
@@ -19,6 +21,7 @@ use crate::targets::{Kind, special_use};
 use crate::wire::Name;
 
 use super::budget::Budget;
+use super::claims::Claims;
 use super::closing::Counted;
 use super::explain::{Explainer, open_ways};
 use super::lane::{Lane, Standing};
@@ -54,6 +57,8 @@ pub struct ScanOptions {
     pub timeout: Span,
     /// How many more tries after the first.
     pub retries: u8,
+    /// How many threads ask.
+    pub workers: Workers,
     /// Whether queries to servers on our own machine or network may travel in trains (UDP GSO).
     pub trains: bool,
     /// Whether operators' rates and daily limits are left aside.
@@ -82,6 +87,7 @@ impl Default for ScanOptions {
             window_max: None,
             timeout: Span::from_secs(3),
             retries: 3,
+            workers: Workers::Exactly(NonZero::<u8>::MIN),
             trains: true,
             ignore_budgets: false,
             skip_health: false,
@@ -91,6 +97,16 @@ impl Default for ScanOptions {
             stage_options: StageOptions::default(),
         }
     }
+}
+
+/// How many threads ask, each with an engine of its own. Where others' servers are asked, or something holds for all questions
+/// together (rates, budgets, pruning, stages), it is [one](Scan::why_one_worker) whatever this says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// As many as have their hands full, where all servers are on this machine: one less than so many cores, for the servers.
+    Within(NonZero<usize>),
+    /// So many from the start, where all servers are on this machine or its network.
+    Exactly(NonZero<u8>),
 }
 
 /// Why a run was stopped.
@@ -309,14 +325,16 @@ pub struct RunReport {
     pub stopped: Option<StopReason>,
     /// How long it took.
     pub elapsed: Span,
-    /// What the engine did.
+    /// Threads that asked.
+    pub workers: u32,
+    /// What their engines did.
     pub counters: Counters,
 }
 
 /// What a run remembers beyond itself.
 pub struct Memory<'m> {
     /// Its closed tiles.
-    pub journal: &'m mut dyn Journal,
+    pub journal: &'m mut (dyn Journal + Send),
     /// What operators have been asked today.
     pub ledger: &'m mut dyn Ledger,
 }
@@ -333,6 +351,14 @@ pub enum ScanError {
     /// A report could not be written.
     #[error("{0}")]
     Report(#[from] io::Error),
+}
+
+/// Whom a run asks, and what about.
+pub(super) struct Wanted {
+    /// Anything is asked at all. Else nobody is waited for.
+    pub(super) asks: bool,
+    /// The kinds of targets that lists are asked about.
+    pub(super) kinds: Vec<Kind>,
 }
 
 /// A scan that is ready to run.
@@ -354,7 +380,7 @@ impl Scan<'_> {
         &self,
         network: &mut N,
         entropy: [u8; 32],
-        watchers: (&mut dyn Receiver, &mut dyn Progress),
+        watchers: (&mut (dyn Receiver + Send), &mut (dyn Progress + Send)),
         stop: &Stop,
     ) -> Result<RunReport, ScanError> {
         let memory = Memory {
@@ -373,26 +399,43 @@ impl Scan<'_> {
         &self,
         network: &mut N,
         entropy: [u8; 32],
-        (receiver, progress): (&mut dyn Receiver, &mut dyn Progress),
+        (receiver, progress): (&mut (dyn Receiver + Send), &mut (dyn Progress + Send)),
         stop: &Stop,
         memory: Memory<'_>,
+    ) -> Result<RunReport, ScanError> {
+        let wanted = self.wanted();
+        match self.workers_max(&wanted, memory.journal) {
+            1 => self.run_alone(network, entropy, (receiver, progress, stop), (&wanted, memory)),
+            most => self.run_together(network, entropy, (receiver, progress, stop), (&wanted, memory), most),
+        }
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        let kinds: Vec<Kind> = self.plan.kinds().filter(|&kind| self.asks_about(kind)).collect();
+        let looks = !self.options.stages.is_empty() && !kinds.is_empty();
+        let asks = looks || (0..self.plan.columns.len()).any(|column| self.is_asked(column, &kinds));
+        Wanted { asks, kinds }
+    }
+
+    fn run_alone<N: Network>(
+        &self,
+        network: &mut N,
+        entropy: [u8; 32],
+        (receiver, progress, stop): (&mut dyn Receiver, &mut dyn Progress, &Stop),
+        (wanted, memory): (&Wanted, Memory<'_>),
     ) -> Result<RunReport, ScanError> {
         let memory = Memory {
             journal: &mut *memory.journal,
             ledger: &mut *memory.ledger,
         };
-        let mut worker = self.worker(network, entropy, memory);
-        let kinds: Vec<Kind> = self.plan.kinds().filter(|&kind| self.asks_about(kind)).collect();
-        let looks = worker.explainer.is_wanted() && !kinds.is_empty();
-        let asks = looks || (0..self.plan.columns.len()).any(|column| self.is_asked(column, &kinds));
-        // Nobody is waited for whom nothing is asked through.
-        self.begin(&mut worker, asks, &kinds)?;
+        let mut worker = self.worker(network, entropy, memory, Claims::of(self.plan));
+        self.begin(&mut worker, wanted)?;
         worker.open_budgets();
-        let ran = worker.run(receiver, progress, stop);
+        let ran = worker.run(receiver, progress, stop, &mut |_| ());
+        let ran = ran.and_then(|()| worker.finish(receiver, progress));
         worker.close_budgets();
         ran?;
-        let faults = worker.resolver_faults();
-        Ok(self.report(worker, faults))
+        Ok(self.report(vec![worker.part()], worker.elapsed()))
     }
 
     /// Whether there is a target of the kind outside special-use space: else no list needs to be looked at for it.
@@ -403,7 +446,7 @@ impl Scan<'_> {
     }
 
     /// Whether a column's list is asked about targets of one of these kinds, at least where another's answer cannot tell.
-    fn is_asked(&self, column: usize, kinds: &[Kind]) -> bool {
+    pub(super) fn is_asked(&self, column: usize, kinds: &[Kind]) -> bool {
         let mut treatments = kinds.iter().map(|&kind| self.plan.treatment(column, kind));
         treatments.any(|treatment| matches!(treatment, Treatment::Ask | Treatment::Fold(_)))
     }
@@ -414,6 +457,7 @@ impl Scan<'_> {
         network: &'w mut N,
         entropy: [u8; 32],
         memory: Memory<'w>,
+        claims: Arc<Claims>,
     ) -> Worker<'w, N> {
         let mut rng = StdRng::from_seed(entropy);
         let engine = Engine::new(
@@ -432,7 +476,7 @@ impl Scan<'_> {
             network,
             engine,
             rng,
-            window: Window::new(self.plan),
+            window: Window::new(claims),
             explainer: Explainer::new(self.options.stages, &self.options.stage_options),
             related: Related::default(),
             lanes: Vec::new(),
@@ -457,20 +501,16 @@ impl Scan<'_> {
             unreached: 0,
             next_progress: started,
             every_code: false,
+            in_company: false,
         }
     }
 
     /// Opens the servers of the run, begins to check the resolvers among them, and makes the lanes. Those with servers of their
     /// own go on at once, the others when it is known which resolvers can be used.
-    pub(super) fn begin<N: Network>(
-        &self,
-        worker: &mut Worker<'_, N>,
-        asks: bool,
-        kinds: &[Kind],
-    ) -> Result<(), ScanError> {
+    pub(super) fn begin<N: Network>(&self, worker: &mut Worker<'_, N>, wanted: &Wanted) -> Result<(), ScanError> {
         let servers = self.options.resolvers.len() + self.options.routes.len();
         let mut doors = Doors::new(servers, self.options.window_max, self.options.trains);
-        let resolvers: &[SocketAddr] = if asks { &self.options.resolvers } else { &[] };
+        let resolvers: &[SocketAddr] = if wanted.asks { &self.options.resolvers } else { &[] };
         let now = worker.network.now();
         for (number, &address) in resolvers.iter().enumerate() {
             let server = Server {
@@ -486,7 +526,7 @@ impl Scan<'_> {
             };
             worker.checks.all.push(check);
         }
-        self.make_lanes(worker, &mut doors, kinds)?;
+        self.make_lanes(worker, &mut doors, &wanted.kinds)?;
         worker.look_at_checks(now);
         Ok(())
     }
@@ -571,78 +611,5 @@ impl Scan<'_> {
             }
         }
         Ok(())
-    }
-
-    fn report<N: Network>(&self, worker: Worker<'_, N>, resolver_faults: Vec<String>) -> RunReport {
-        let counters = worker.engine.counters();
-        debug_assert_eq!(counters.submitted, counters.ended, "every ask ends as one outcome");
-        let lists: Vec<ListReport> = self
-            .plan
-            .columns
-            .iter()
-            .zip(&worker.counts)
-            .enumerate()
-            .map(|(column, (list, counted))| {
-                let all = worker.lanes.iter().filter(|lane| lane.column == column);
-                let route = all.clone().next().map(|lane| lane.route);
-                let asked: u64 = all.clone().map(|lane| lane.asked).sum();
-                let timed = all.clone().map(|lane| lane.timed);
-                let (replies, took) = timed.fold((0, Span::ZERO), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-                let lanes = all.filter(|lane| !lane.related);
-                let (healthy_at_start, fault) = worker.standing_of(column);
-                let examined = healthy_at_start.is_some();
-                ListReport {
-                    list: list.list,
-                    healthy_at_start,
-                    vouched: match (&list.local, examined) {
-                        (Some(_), _) => Some(How::Local),
-                        (None, false) => lanes
-                            .clone()
-                            .any(|lane| lane.standing == Standing::Spare)
-                            .then_some(How::Folded),
-                        (None, true) => None,
-                    },
-                    fault,
-                    packets: route
-                        .filter(|_| asked > 0 || examined || self.options.skip_health)
-                        .map_or(0, |route| worker.engine.route_counters(route).packets),
-                    asked,
-                    rtt: (replies > 0).then(|| took.part(replies)),
-                    listed: counted.listed,
-                    not_listed: counted.not_listed,
-                    unknown: counted.unknown,
-                    not_asked: counted.not_asked,
-                    unproved: worker.unproved(column),
-                }
-            })
-            .collect();
-        let targets = self.plan.targets.len();
-        for list in &lists {
-            let observed = list.listed + list.not_listed + list.unknown + list.not_asked;
-            assert_eq!(
-                observed, targets,
-                "every pair of a list ends as exactly one observation"
-            );
-        }
-        let learnt = |how: How| worker.counts.iter().map(|counted| counted.learnt[how as usize]).sum();
-        RunReport {
-            folded: learnt(How::Folded),
-            pruned: learnt(How::Pruned),
-            shared: learnt(How::Shared),
-            local: learnt(How::Local),
-            planned: lists
-                .iter()
-                .map(|list| list.listed + list.not_listed + list.unknown)
-                .sum(),
-            answered: lists.iter().map(|list| list.listed + list.not_listed).sum(),
-            asked: lists.iter().map(|list| list.asked).sum::<u64>() + worker.explainer.asked(),
-            lookups: worker.explainer.asked(),
-            lists,
-            unreached: worker.unreached,
-            resolver_faults,
-            stopped: worker.stopping.map(|(reason, _)| reason),
-            elapsed: worker.network.now().since(worker.started),
-            counters,
-        }
     }
 }

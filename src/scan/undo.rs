@@ -24,6 +24,7 @@ use std::io;
 use crate::dnsxl::{How, Observation};
 use crate::dossier::{Dossier, Doubt, Doubts, Voice, is_taken_back};
 
+use super::claims::Claims;
 use super::closing::recall;
 use super::network::Network;
 use super::prune::Pruning;
@@ -109,7 +110,7 @@ impl<N: Network> Worker<'_, N> {
             return false;
         }
         (self.undo.due, self.undo.again) = (false, true);
-        self.window = Window::new(self.plan);
+        self.window = Window::new(Claims::of(self.plan));
         self.explainer.begin_again();
         for lane in &mut self.lanes {
             lane.cursor = (0, 0);

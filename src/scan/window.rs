@@ -2,14 +2,17 @@
 //!
 //! A tile opens when the first lane comes to it, and may then be worked on by all. A complete tile is handed out at once;
 //! it stays until those before it are complete too, so that whoever wants input order gets it without any other memory.
+//! Each worker has a window of its own over the one row of tiles: those of others it passes over.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use crate::dnsxl::{Cause, How, Observation, Reason};
 use crate::dossier::{Finding, StageRecords, Tile};
-use crate::plan::habits::TILES_MAX;
 use crate::plan::{Plan, Treatment};
 use crate::targets::{Chunk, Kind, Target, special_use};
+
+use super::claims::Claims;
 
 /// A tile with its targets.
 #[derive(Debug)]
@@ -17,8 +20,10 @@ pub(super) struct OpenTile<'a> {
     pub(super) number: u32,
     pub(super) chunk: Chunk<'a>,
     pub(super) tile: Tile,
-    /// It was complete and has been handed out.
+    /// It was complete and has been handed out, or is none of ours.
     pub(super) done: bool,
+    /// No other worker has it.
+    ours: bool,
     /// It is in the journal as it is.
     pub(super) kept: bool,
     /// What stages had found, by offset, in a tile that was recalled; else nothing.
@@ -70,23 +75,25 @@ impl OpenTile<'_> {
 /// The window.
 #[derive(Debug)]
 pub(super) struct Window<'a> {
+    claims: Arc<Claims>,
     /// The number of the first tile held.
     first: u32,
     tiles: VecDeque<OpenTile<'a>>,
-    /// How many tiles there are in all.
-    count: u32,
     /// No more tiles are opened.
     closed: bool,
+    /// There was no room for the next tile, or it is not yet the turn of the oldest: maybe because of other workers.
+    held_up: bool,
 }
 
 impl<'a> Window<'a> {
-    pub(super) fn new(plan: &Plan<'a>) -> Window<'a> {
+    /// A window over a row of tiles.
+    pub(super) fn new(claims: Arc<Claims>) -> Window<'a> {
         Window {
+            claims,
             first: 0,
             tiles: VecDeque::new(),
-            // 2^32 tiles are 2^40 targets: more than the bounds of target sets allow.
-            count: u32::try_from(plan.targets.chunk_count()).unwrap_or(u32::MAX),
             closed: false,
+            held_up: false,
         }
     }
 
@@ -106,17 +113,17 @@ impl<'a> Window<'a> {
             .checked_sub(self.first)
             .and_then(|place| self.tiles.get(place as usize));
         let within = held.map_or(0.0, |tile| step as f64 / tile.chunk.len().max(1) as f64);
-        ((f64::from(tile.max(self.first)) + within) / f64::from(self.count.max(1))).min(1.0)
+        ((f64::from(tile.max(self.first)) + within) / f64::from(self.count().max(1))).min(1.0)
     }
 
     /// How many tiles there are in all.
     pub(super) fn count(&self) -> u32 {
-        self.count
+        self.claims.count()
     }
 
     /// Whether every tile has been opened, or no more will be.
     pub(super) fn all_opened(&self) -> bool {
-        self.closed || self.end() == self.count
+        self.closed || self.claims.left() == 0
     }
 
     /// Whether no tile is held and none will be.
@@ -129,39 +136,67 @@ impl<'a> Window<'a> {
         self.closed = true;
     }
 
-    /// Whether a tile can be opened now.
-    pub(super) fn has_room(&self) -> bool {
-        !self.all_opened() && self.tiles.len() < TILES_MAX
+    /// Tiles that will never be opened, as the run was stopped: the first of them. They are nobody's then.
+    pub(super) fn leave_rest(&mut self) -> u32 {
+        self.claims.take_rest()
     }
 
-    /// Opens the next tile, if there is one and the window has room. Pairs that are not to be asked, and those of data at
-    /// hand, are settled; what else can be settled at once is `prepare`'s to do.
-    pub(super) fn open_next(&mut self, plan: &Plan<'a>, prepare: impl FnOnce(&mut Tile)) -> bool {
-        if !self.has_room() {
-            return false;
+    /// Whether another worker could not go on.
+    pub(super) fn have_failed(&self) -> bool {
+        self.claims.have_failed()
+    }
+
+    /// Whether it may be another worker that is waited for, since this was asked last.
+    pub(super) fn was_held_up(&mut self) -> bool {
+        std::mem::take(&mut self.held_up)
+    }
+
+    /// Takes the next tile, if there is one and there is room for it: it stands at the end of the window, and is to be opened.
+    pub(super) fn take_next(&mut self, plan: &Plan<'a>) -> Option<u32> {
+        if self.all_opened() {
+            return None;
         }
-        let Some(chunk) = plan.targets.chunk(u64::from(self.end())) else {
-            return false;
+        let Some(number) = self.claims.take() else {
+            self.held_up = true;
+            return None;
         };
+        if self.tiles.is_empty() {
+            self.first = number;
+        }
+        while self.end() < number {
+            self.push_empty(plan, false);
+        }
+        Some(number)
+    }
+
+    /// Opens the tile that was taken. Pairs that are not to be asked, and those of data at hand, are settled; what else can be
+    /// settled at once is `prepare`'s to do.
+    pub(super) fn open(&mut self, plan: &Plan<'a>, prepare: impl FnOnce(&mut Tile)) -> Option<&mut OpenTile<'a>> {
+        let chunk = plan.targets.chunk(u64::from(self.end()))?;
         let mut tile = opened(plan, &chunk);
         prepare(&mut tile);
-        self.push(chunk, tile, false);
-        true
+        self.push(chunk, tile, (false, true));
+        self.tiles.back_mut()
     }
 
-    /// Passes over the next tile, which was handed out before and stays as it is.
+    /// Passes over the tile that was taken: it was handed out before, and stays as it is.
     pub(super) fn pass_over(&mut self, plan: &Plan<'a>) {
+        self.push_empty(plan, true);
+    }
+
+    fn push_empty(&mut self, plan: &Plan<'a>, ours: bool) {
         if let Some(chunk) = plan.targets.chunk(u64::from(self.end())) {
-            self.push(chunk, Tile::new(0, &[]), true);
+            self.push(chunk, Tile::new(0, &[]), (true, ours));
         }
     }
 
-    fn push(&mut self, chunk: Chunk<'a>, tile: Tile, done: bool) {
+    fn push(&mut self, chunk: Chunk<'a>, tile: Tile, (done, ours): (bool, bool)) {
         self.tiles.push_back(OpenTile {
             number: self.end(),
             chunk,
             tile,
             done,
+            ours,
             kept: false,
             recalled: Vec::new(),
             revisions: Vec::new(),
@@ -189,13 +224,28 @@ impl<'a> Window<'a> {
             .is_some_and(|tile| !tile.done && tile.tile.is_settled())
     }
 
-    /// Takes the oldest tile out if it has been handed out.
-    pub(super) fn pop_done(&mut self) -> Option<OpenTile<'a>> {
+    /// Takes the oldest tile out if it has been handed out; in input order, if it is `ordered`, over all workers. It is to be
+    /// [let go](Window::let_go).
+    pub(super) fn pop_done(&mut self, ordered: bool) -> Option<OpenTile<'a>> {
+        while !self.tiles.front()?.ours {
+            self.tiles.pop_front();
+            self.first += 1;
+        }
+        let number = self.first;
         if !self.tiles.front()?.done {
+            return None;
+        }
+        if ordered && !self.claims.is_oldest(number) {
+            self.held_up = true;
             return None;
         }
         self.first += 1;
         self.tiles.pop_front()
+    }
+
+    /// A tile is done with: there is room for another.
+    pub(super) fn let_go(&mut self, number: u32) {
+        self.claims.close(number);
     }
 }
 

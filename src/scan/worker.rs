@@ -22,6 +22,7 @@ use super::direct::{Direct, Paces};
 use super::explain::Explainer;
 use super::gather::Gather;
 use super::lane::{Lane, Standing, Textless};
+use super::load::Load;
 use super::network::Network;
 use super::pump;
 use super::related::Related;
@@ -36,6 +37,9 @@ pub const GRACE: Span = Span::from_millis(1_500);
 
 /// Time between two reports of progress.
 const PROGRESS_SPAN: Span = Span::from_millis(100);
+
+/// How long a worker that is held up waits before it looks whether the others have made room: as long as a few tiles take.
+const COMPANY_SPAN: Span = Span::from_micros(500);
 
 /// Drives one engine through a plan.
 pub(super) struct Worker<'a, N: Network> {
@@ -76,18 +80,23 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) next_progress: Instant,
     /// An examination asks for the test entries of single codes too.
     pub(super) every_code: bool,
+    /// There may be other workers.
+    pub(super) in_company: bool,
 }
 
 impl<'a, N: Network> Worker<'a, N> {
-    /// Runs until every target is handed out, or the run is stopped.
+    /// Runs until every target that it took is handed out, or the run is stopped. `overloaded` is called when it has had its
+    /// hands full for a while.
     pub(super) fn run(
         &mut self,
         receiver: &mut dyn Receiver,
         progress: &mut dyn Progress,
         stop: &Stop,
+        overloaded: &mut dyn FnMut(&N),
     ) -> io::Result<()> {
         let (mut batch, mut gather) = (Batch::new(), Gather::new());
-        loop {
+        let mut load = Load::new(self.network.now(), self.network.worked());
+        while !self.window.have_failed() {
             let now = self.network.now();
             let received = self.turn(now, &mut batch);
             self.look_at_checks(now);
@@ -126,15 +135,33 @@ impl<'a, N: Network> Worker<'a, N> {
                     self.network.pause(pause);
                 }
             }
+            if load.is_full(now, || self.network.worked()) {
+                overloaded(self.network);
+            }
         }
+        self.engine.cancel_all(self.network.now());
+        Ok(())
+    }
+
+    /// Hands out what is left when nobody asks any more: what was not reached, and what has to be handed out again.
+    pub(super) fn finish(&mut self, receiver: &mut dyn Receiver, progress: &mut dyn Progress) -> io::Result<()> {
         if !self.undo.again {
             self.hand_out_unopened(receiver)?;
         }
         self.take_back_rest(receiver)?;
         self.start_over(receiver)?;
-        self.engine.cancel_all(self.network.now());
-        self.show(self.network.now(), progress, true);
+        self.show_last(progress);
         Ok(())
+    }
+
+    /// Shows how far it has come in the end.
+    pub(super) fn show_last(&mut self, progress: &mut dyn Progress) {
+        self.show(self.network.now(), progress, true);
+    }
+
+    /// Since the run began.
+    pub(super) fn elapsed(&self) -> Span {
+        self.network.now().since(self.started)
     }
 
     /// Takes what has come: packets, TCP, time-outs, and the outcomes of all that. Returns the packets.
@@ -155,6 +182,7 @@ impl<'a, N: Network> Worker<'a, N> {
     /// Waits for packets, or for the next thing that is due by time.
     pub(super) fn wait(&mut self) {
         let deadline = self.stopping.map(|(_, deadline)| deadline);
+        let held_up = self.window.was_held_up() && self.in_company;
         let moments = [
             self.engine.poll_timeout(),
             self.next_examination(),
@@ -163,6 +191,7 @@ impl<'a, N: Network> Worker<'a, N> {
             self.explainer.next_due(),
             self.direct.as_ref().and_then(Direct::next),
             deadline,
+            held_up.then(|| self.network.now() + COMPANY_SPAN),
         ];
         let until = moments.into_iter().flatten().min().unwrap_or(Instant::FAR);
         self.network.wait(until);

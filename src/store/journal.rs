@@ -32,7 +32,7 @@ const BATCH_OCTETS: usize = 4 << 20;
 const BATCH_SPAN: Span = Span::from_secs(1);
 
 /// Who is told of the failure that ends a journal or a ledger.
-pub(super) type Ear = Box<dyn FnMut(&StoreError)>;
+pub(super) type Ear = Box<dyn FnMut(&StoreError) + Send>;
 
 /// The journal of a run.
 pub struct RunJournal {
@@ -66,7 +66,7 @@ impl RunJournal {
         store: Store,
         run: RunId,
         lists: Vec<ListIndex>,
-        ear: impl FnMut(&StoreError) + 'static,
+        ear: impl FnMut(&StoreError) + Send + 'static,
     ) -> Result<RunJournal, StoreError> {
         let query = "SELECT max(number) FROM tiles WHERE run = ?1";
         let last: Option<i64> = store
@@ -95,7 +95,10 @@ impl RunJournal {
     ///
     /// # Errors
     /// If there is no room for temporary files.
-    pub fn scratch(lists: Vec<ListIndex>, ear: impl FnMut(&StoreError) + 'static) -> Result<RunJournal, StoreError> {
+    pub fn scratch(
+        lists: Vec<ListIndex>,
+        ear: impl FnMut(&StoreError) + Send + 'static,
+    ) -> Result<RunJournal, StoreError> {
         RunJournal::open(Store::scratch()?, RunId(0), lists, ear)
     }
 

@@ -33,7 +33,7 @@ pub struct StoreLedger {
 
 impl StoreLedger {
     /// A ledger; `ear` is told when the database fails.
-    pub fn new(store: Store, ear: impl FnMut(&StoreError) + 'static) -> StoreLedger {
+    pub fn new(store: Store, ear: impl FnMut(&StoreError) + Send + 'static) -> StoreLedger {
         StoreLedger {
             store,
             now: Timestamp::now,

@@ -8,7 +8,7 @@
 //! a tile says counts. A file of before this index was there gets it from its tiles ([`fill`]).
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
@@ -63,7 +63,7 @@ pub(super) fn fill(connection: &Connection) -> rusqlite::Result<()> {
 /// Reads the tiles that have listings of a block. Keeps what was known of the lists, which most runs share.
 #[derive(Debug, Default)]
 pub(super) struct Finder {
-    catalogues: HashMap<i64, Rc<Catalogue>>,
+    catalogues: HashMap<i64, Arc<Catalogue>>,
 }
 
 impl Finder {
@@ -96,14 +96,14 @@ impl Finder {
         Ok(())
     }
 
-    fn catalogue(&mut self, store: &Store, run: RunId) -> Result<Rc<Catalogue>, StoreError> {
+    fn catalogue(&mut self, store: &Store, run: RunId) -> Result<Arc<Catalogue>, StoreError> {
         let query = "SELECT facts FROM runs WHERE id = ?1";
         let facts = store.connection.query_row(query, [run.0], |row| row.get(0));
         let facts = facts.map_err(StoreError::sqlite(&store.path, "the lists of a run cannot be read"))?;
         if let Some(catalogue) = self.catalogues.get(&facts) {
             return Ok(catalogue.clone());
         }
-        let catalogue = Rc::new(store.catalogue_of(run)?);
+        let catalogue = Arc::new(store.catalogue_of(run)?);
         self.catalogues.insert(facts, catalogue.clone());
         Ok(catalogue)
     }

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -582,16 +584,19 @@ fn budgets_are_shared_roll_over_24_hours_and_survive_a_kill() {
 fn a_ledger_without_its_file_keeps_to_what_it_knew() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("runs.db");
-    let told = std::rc::Rc::new(Cell::new(0));
-    let ear = told.clone();
+    let told = Arc::new(AtomicU32::new(0));
+    let ear = Arc::clone(&told);
     let store = Store::open(&path).expect("made");
-    let mut ledger = StoreLedger::new(store, move |_| ear.set(ear.get() + 1)).at(date);
+    let mut ledger = StoreLedger::new(store, move |_| {
+        ear.fetch_add(1, Ordering::Relaxed);
+    })
+    .at(date);
     assert_eq!(ledger.reserve("alpha", 1_000, 600), 600);
     let other = rusqlite::Connection::open(&path).expect("opened");
     other.execute_batch("DROP TABLE leases").expect("dropped");
     assert_eq!(ledger.reserve("alpha", 1_000, 600), 400);
     assert_eq!(ledger.reserve("alpha", 1_000, 600), 0);
-    assert_eq!(told.get(), 1, "told once");
+    assert_eq!(told.load(Ordering::Relaxed), 1, "told once");
 }
 
 #[test]

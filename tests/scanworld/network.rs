@@ -140,21 +140,23 @@ pub(crate) struct SimNetwork {
     rng: StdRng,
 }
 
-/// The address of a server by its number.
-pub(crate) fn address_of(server: usize) -> SocketAddr {
+/// The address of a server by its number, in the network of whoever asks if it is `near`.
+pub(crate) fn address_of(server: usize, near: bool) -> SocketAddr {
     let [high, low] = (server as u16).to_be_bytes(); // some hundreds
-    SocketAddr::from(([198, 51, high + 100, low], 53))
+    let [first, second] = if near { [10, 0] } else { [198, 51] };
+    SocketAddr::from(([first, second, high + 100, low], 53))
 }
 
 impl SimNetwork {
     pub(crate) fn new(
         world: World,
-        servers: Vec<Server>,
+        (servers, near): (Vec<Server>, bool),
         accounts: Vec<Account>,
         operator_of: Vec<usize>,
     ) -> SimNetwork {
+        let numbers = 0..servers.len();
         SimNetwork {
-            at: (0..servers.len()).map(|server| (address_of(server), server)).collect(),
+            at: numbers.map(|server| (address_of(server, near), server)).collect(),
             servers,
             accounts,
             global: None,
@@ -348,5 +350,14 @@ impl Network for SimNetwork {
             self.now = next;
         }
         assert!(self.now < self.within, "the run does not end: {:?}", self.now);
+    }
+
+    /// The same servers, in a time that goes on from here by itself.
+    fn another(&self) -> Option<SimNetwork> {
+        let servers = (self.servers.clone(), true); // of others there is but one worker
+        let mut another = SimNetwork::new(self.world, servers, self.accounts.clone(), self.operator_of.clone());
+        another.now = self.now;
+        another.rng = StdRng::seed_from_u64(self.world.seed ^ self.sent ^ 0x616e_6f74_6865_7200);
+        Some(another)
     }
 }

@@ -1,6 +1,7 @@
 //! What a world is made of, and a run through it: from [`Setup`] and a seed to a [`Report`].
 
 use std::collections::HashSet;
+use std::num::NonZero;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -8,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use reputon::clock::{Instant, Span};
 use reputon::dnsxl::{Catalogue, ListIndex};
 use reputon::plan::{Keys, Paces, Plan, Ways};
-use reputon::scan::{RunReport, Scan, ScanOptions, Stop};
+use reputon::scan::{RunReport, Scan, ScanOptions, Stop, Workers};
 use reputon::targets::{Kind, ReadOptions, TargetSet};
 
 use super::judge::{Judge, Watch};
@@ -58,6 +59,8 @@ pub(crate) struct Setup {
     pub(crate) budget_share: Option<f64>,
     /// Forged replies a second.
     pub(crate) forged_qps: u64,
+    /// Threads that ask, in the network where all servers are; each in a time of its own.
+    pub(crate) workers: u8,
     pub(crate) retries: u8,
     pub(crate) timeout: Span,
     /// Whether packets about targets are told apart from the others, and first ones from later ones.
@@ -90,6 +93,7 @@ impl Setup {
             operator_qps: Some(200.0),
             budget_share: Some(0.5),
             forged_qps: 0,
+            workers: 1,
             retries: 3,
             timeout: Span::from_secs(3),
             told_apart: false,
@@ -172,11 +176,14 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
     let lists: Vec<ListIndex> = plot.catalogue.indexed().map(|(index, _)| index).collect();
     let plan = Plan::new(&plot.catalogue, &targets, &lists, &Keys::new());
     let options = ScanOptions {
-        resolvers: (plot.authorities..plot.servers.len()).map(address_of).collect(),
+        resolvers: (plot.authorities..plot.servers.len())
+            .map(|server| address_of(server, setup.workers > 1))
+            .collect(),
         routes: plot.routes.clone(),
         rate_qps: setup.rate_qps,
         timeout: setup.timeout,
         retries: setup.retries,
+        workers: Workers::Exactly(NonZero::new(setup.workers).expect("one at least")),
         seed,
         ..ScanOptions::default()
     };
@@ -195,14 +202,16 @@ pub(crate) fn run(setup: &Setup, seed: u64) -> Report {
     let planned = plan.estimate(&paces, &mut StdRng::seed_from_u64(seed));
     let mut network = SimNetwork::new(
         world,
-        plot.servers.clone(),
+        (plot.servers.clone(), setup.workers > 1),
         plot.accounts.clone(),
         plot.operator_of.clone(),
     );
     network.global = setup.rate_qps.map(Limit::new);
     network.forged_qps = setup.forged_qps;
     network.told_apart = setup.told_apart.then(HashSet::new);
-    network.within = Instant::ZERO + plot.bound.times(20) + Span::from_secs(600);
+    if setup.workers == 1 {
+        network.within = Instant::ZERO + plot.bound.times(20) + Span::from_secs(600);
+    }
     let mut judge = Judge::new(world, setup.lists, &targets);
     let mut watch = Watch::default();
     let mut entropy = [0; 32];
@@ -287,7 +296,7 @@ impl Plot {
                     .push(Server::new(habit(setup, &mut rng), true, rtt(&mut rng), setup.loss));
                 plot.servers_of[list].push(server);
                 let zone = format!("l{list}.sim.test").parse().expect("a name");
-                plot.routes.push((zone, address_of(server)));
+                plot.routes.push((zone, address_of(server, setup.workers > 1)));
             }
         }
         plot.authorities = plot.servers.len();

@@ -15,13 +15,14 @@ use reputon::dnsxl::{Catalogue, ListIndex};
 use reputon::lab::{Lab, LabOptions, rehearse};
 use reputon::plan::{Keys, Plan};
 use reputon::report::{to_json, visible};
-use reputon::scan::{RealNetwork, RunReport, Scan, ScanOptions};
+use reputon::scan::{RealNetwork, RunReport, Scan, ScanOptions, Workers};
 use reputon::targets::{ReadOptions, TargetSet};
 use serde_json::json;
 
 use crate::cli::args::BenchArgs;
 use crate::cli::options::TextChoice;
 use crate::cli::progress::Quiet;
+use crate::cli::records::tell_if_alone;
 use crate::cli::server::Server;
 use crate::cli::signals;
 use crate::cli::stdout::stdout;
@@ -66,6 +67,7 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool) -> anyhow::Result<u8> {
         window_max: args.window.map(u32::from).or(near.then_some(WINDOW)),
         timeout: args.ask.timeout.into(),
         retries: args.ask.retries,
+        workers: Workers::Exactly(args.workers),
         trains: !args.no_gso,
         // It is the server that is looked at, and no list.
         skip_health: true,
@@ -77,18 +79,33 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool) -> anyhow::Result<u8> {
     };
     let stop = signals::watch()?;
     let mut network = RealNetwork::new(Span::from(args.ask.timeout).times(2));
-    let before = cpu()?;
+    if !quiet {
+        tell_if_alone(&scan, args.workers);
+    }
+    // The embedded responder has threads of its own, and so have workers.
+    let who = match (&lab, args.workers.get()) {
+        (Some(_), 1) => Some(UsageWho::RUSAGE_THREAD),
+        (Some(_), _) => None,
+        (None, _) => Some(UsageWho::RUSAGE_SELF),
+    };
+    let before = who.map(cpu).transpose()?;
     let report = scan.run(&mut network, rand::random(), (&mut (), &mut Quiet), &stop)?;
-    let cpu = cpu()? - before;
+    let after = who.map(cpu).transpose()?;
+    let cpu = after.zip(before).map(|(after, before)| after - before);
     write(args, (server, lab.is_some()), &report, cpu)?;
     Ok(if report.answered == 0 { 3 } else { 0 })
 }
 
-fn write(args: &BenchArgs, (server, embedded): (SocketAddr, bool), report: &RunReport, cpu: f64) -> io::Result<()> {
+fn write(
+    args: &BenchArgs,
+    (server, embedded): (SocketAddr, bool),
+    report: &RunReport,
+    cpu: Option<f64>,
+) -> io::Result<()> {
     let sent = report.counters.sent.max(1);
     let seconds = report.elapsed.as_secs_f64().max(1e-9);
     let per_second = report.answered as f64 / seconds;
-    let nanoseconds = cpu * 1e9 / sent as f64;
+    let nanoseconds = cpu.map(|cpu| cpu * 1e9 / sent as f64);
     let mut out = stdout();
     if args.format.is_json() {
         let record = json!({
@@ -98,6 +115,7 @@ fn write(args: &BenchArgs, (server, embedded): (SocketAddr, bool), report: &RunR
             "answered": report.answered,
             "sent": report.counters.sent,
             "sent_again": report.counters.retried,
+            "workers": report.workers,
             "seconds": seconds,
             "queries_per_second": per_second,
             "cpu_seconds": cpu,
@@ -120,7 +138,10 @@ fn write(args: &BenchArgs, (server, embedded): (SocketAddr, bool), report: &RunR
     )?;
     writeln!(out, "time                {seconds:.2} s")?;
     writeln!(out, "queries per second  {per_second:.0}")?;
-    writeln!(out, "CPU per query       {nanoseconds:.0} ns of this side")
+    match nanoseconds {
+        Some(nanoseconds) => writeln!(out, "CPU per query       {nanoseconds:.0} ns of this side"),
+        None => Ok(()), // the embedded responder's cannot be told apart
+    }
 }
 
 /// A catalogue of one list that does not exist.
@@ -151,9 +172,9 @@ fn embedded(plan: &Plan<'_>) -> anyhow::Result<Lab> {
     .context("the embedded responder cannot start")
 }
 
-/// CPU time of this thread, user and system, in seconds: the responder has its own.
-fn cpu() -> anyhow::Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_THREAD).context("CPU time")?;
+/// CPU time so far, user and system, in seconds.
+fn cpu(who: UsageWho) -> anyhow::Result<f64> {
+    let usage = getrusage(who).context("CPU time")?;
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }

@@ -105,7 +105,7 @@ pub(crate) fn run(args: &CheckArgs, quiet: bool) -> anyhow::Result<u8> {
         dossiers: Vec::new(),
     };
     let mut bars = Bars::new(&lists.catalogue);
-    let progress: &mut dyn Progress = match io::stderr().is_terminal() && !quiet {
+    let progress: &mut (dyn Progress + Send) = match io::stderr().is_terminal() && !quiet {
         true => &mut bars,
         false => &mut Quiet,
     };

@@ -20,7 +20,7 @@ use crate::cli::keeping::{Keeping, Kept};
 use crate::cli::notify::{News, notify};
 use crate::cli::options::{OutputOptions, ScanFormat};
 use crate::cli::progress::{Bars, Quiet};
-use crate::cli::records::{is_usable, list_record, planned, reached, run_record, talk, unproved};
+use crate::cli::records::{is_usable, list_record, planned, reached, run_record, talk, tell_if_alone, unproved};
 use crate::cli::reports::{Output, Reports};
 use crate::cli::stdout::stdout;
 use crate::cli::talk::talk;
@@ -98,7 +98,7 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
     }
     reports.each(|sink| sink.begin(&head))?;
     let mut bars = Bars::new(catalogue);
-    let progress: &mut dyn Progress = match io::stderr().is_terminal() && !quiet {
+    let progress: &mut (dyn Progress + Send) = match io::stderr().is_terminal() && !quiet {
         true => &mut bars,
         false => &mut Quiet,
     };
@@ -106,8 +106,11 @@ pub(crate) fn scan(args: &ScanArgs, audit: Option<&AuditArgs>, quiet: bool) -> a
         plan: &plan,
         options: &options,
     };
+    if let Some(workers) = args.pace.workers.filter(|_| !quiet) {
+        tell_if_alone(&scan, workers);
+    }
     let mut network = RealNetwork::new(Span::from(args.ask.timeout).times(2));
-    let watchers = (&mut reports as &mut dyn Receiver, progress);
+    let watchers = (&mut reports as &mut (dyn Receiver + Send), progress);
     let report = scan.run_with(&mut network, rand::random(), watchers, &stop, keeping.memory())?;
 
     let mut lists: Vec<ListRecord> = report.lists.iter().map(|list| list_record(catalogue, list)).collect();
