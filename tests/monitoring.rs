@@ -151,6 +151,26 @@ fn nobody_is_told_where_nothing_is_listed() {
     assert_eq!(told.try_iter().count(), 0);
 }
 
+/// Nothing leaves the machine in a rehearsal: who is named for news of real scans is not told of the lab's.
+#[test]
+fn a_rehearsal_tells_nobody_whom_the_environment_or_the_file_names() {
+    let (url, told) = webhook(&[204]);
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    let file = folder.path().join("reputon.toml");
+    std::fs::write(&file, format!("notify = '{url}'\n")).expect("a file of our own");
+    let file = file.to_str().expect("UTF-8");
+    scan(&["203.0.113.10", "-f", "none"])
+        .env("REPUTON_NOTIFY", &url)
+        .assert()
+        .code(1);
+    scan(&["203.0.113.10", "-f", "none", "--config", file]).assert().code(1);
+    assert_eq!(told.try_iter().count(), 0);
+    scan(&["203.0.113.10", "-f", "none", "--config", file, "--notify", &url])
+        .assert()
+        .code(1);
+    assert_eq!(told.try_iter().count(), 1, "who is typed is told");
+}
+
 /// It hangs: the result is out all the same, the message names the host, and no secret is anywhere.
 #[test]
 fn a_webhook_that_hangs_costs_neither_result_nor_secret() {

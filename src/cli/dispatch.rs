@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 
 use anyhow::anyhow;
-use clap::FromArgMatches;
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, FromArgMatches};
 use reputon::report::visible;
 use reputon::verdict::NagiosStatus;
 
 use super::args::{Cli, Command, ConfigCommand, command};
 use super::config::Config;
+use super::keeping::is_rehearsal;
 use super::{build, commands, hide, not_utf8, pages, room, signals};
 use crate::cli::stdout::stdout;
 use crate::cli::talk::talk;
@@ -33,7 +35,11 @@ pub(crate) fn run() -> u8 {
     let parsed = config
         .apply(table)
         .try_get_matches_from(&arguments)
-        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .and_then(|matches| {
+            let mut cli = Cli::from_arg_matches(&matches)?;
+            keep_rehearsal_inside(&mut cli, &matches);
+            Ok(cli)
+        })
         .map_err(|error| match error.kind() {
             ErrorKind::InvalidUtf8 => not_utf8::told(&arguments, &command()).unwrap_or(error),
             _ => error,
@@ -52,6 +58,26 @@ pub(crate) fn run() -> u8 {
     match dispatch(&cli, &config) {
         Ok(status) => status,
         Err(error) => failed(&error, is_nagios(&cli)),
+    }
+}
+
+/// A rehearsal tells nobody whom the environment or the configuration file names: they are outside, and wait for news of what
+/// is real. Whoever is typed is told, so that this can be rehearsed too.
+fn keep_rehearsal_inside(cli: &mut Cli, matches: &ArgMatches) {
+    let scan = match &mut cli.command {
+        Command::Scan(args) => args,
+        Command::Audit(args) => &mut args.scan,
+        _ => return,
+    };
+    let Some((_, matches)) = matches.subcommand().filter(|_| is_rehearsal(&scan.lab)) else {
+        return;
+    };
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    if !typed("notify") {
+        scan.notify.notify.clear();
+    }
+    if !typed("mail_to") {
+        scan.notify.mail_to.clear();
     }
 }
 

@@ -572,7 +572,7 @@ fn plan_facts((args, targets): (&ScanArgs, &str), plan: &Plan<'_>, options: &Sca
         .collect()
 }
 
-fn is_rehearsal(lab: &LabOptions) -> bool {
+pub(crate) fn is_rehearsal(lab: &LabOptions) -> bool {
     lab.lab || !lab.lab_catalogue.is_empty()
 }
 
