@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use assert_cmd::cargo::CommandCargoExt;
 use harmless::{is_safe, safe};
 use peers::Peer;
 use peers::postfix::Postfix;
@@ -340,6 +341,36 @@ fn a_host_that_all_name_gets_one_connection() {
     }
     assert_eq!(of(&all, SHARED)["smtp"]["state"], "open");
     assert_eq!(peers.shared.count(), (1, 1), "one connection for 41 targets");
+}
+
+/// The lab's world has no mail servers, and its addresses may be somebody's: no port 25 is knocked at in a rehearsal.
+#[test]
+fn a_rehearsal_reads_no_banners() {
+    if !is_inside("a_rehearsal_reads_no_banners") {
+        return;
+    }
+    let listener = TcpListener::bind((POSTFIX, 25)).expect("the lab's mail server's address is ours in here");
+    listener.set_nonblocking(true).expect("a socket of our own");
+    let scan = ["scan", "--lab", "--config", "none", "-f", "none", POSTFIX];
+    for (command, more) in [
+        (&scan[..], &["--smtp"][..]),
+        (&scan, &["--stages", "rdns,smtp"]),
+        (
+            &["check", "--lab", "--config", "none", "mail.example-shop.test"],
+            &["--smtp"],
+        ),
+    ] {
+        let mut reputon = Command::cargo_bin("reputon").expect("the binary is built");
+        let output = reputon.args(command).args(more).output().expect("it runs");
+        assert_ne!(
+            output.status.code(),
+            Some(2),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let knocked = listener.accept().map(|(_, from)| from);
+    assert!(knocked.is_err(), "{knocked:?}");
 }
 
 #[test]

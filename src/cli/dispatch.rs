@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches};
 use reputon::report::visible;
+use reputon::stages::Stage;
 use reputon::verdict::NagiosStatus;
 
 use super::args::{Cli, Command, ConfigCommand, command};
@@ -61,23 +62,32 @@ pub(crate) fn run() -> u8 {
     }
 }
 
-/// A rehearsal tells nobody whom the environment or the configuration file names: they are outside, and wait for news of what
-/// is real. Whoever is typed is told, so that this can be rehearsed too.
+/// Nothing of a rehearsal leaves the machine. No banners are read: the lab's world has no mail servers, but its addresses may be
+/// somebody's. And nobody is told whom the environment or the configuration file names, who waits for news of what is real;
+/// whoever is typed is told, so that this can be rehearsed too.
 fn keep_rehearsal_inside(cli: &mut Cli, matches: &ArgMatches) {
-    let scan = match &mut cli.command {
-        Command::Scan(args) => args,
-        Command::Audit(args) => &mut args.scan,
+    let (lab, stages, notify) = match &mut cli.command {
+        Command::Scan(args) => (&args.lab, &mut args.stages, Some(&mut args.notify)),
+        Command::Audit(args) => {
+            let args = &mut args.scan;
+            (&args.lab, &mut args.stages, Some(&mut args.notify))
+        }
+        Command::Plan(args) => (&args.lab, &mut args.stages, None),
+        Command::Check(args) => {
+            args.smtp &= !is_rehearsal(&args.lab);
+            return;
+        }
         _ => return,
     };
-    let Some((_, matches)) = matches.subcommand().filter(|_| is_rehearsal(&scan.lab)) else {
+    let Some((_, matches)) = matches.subcommand().filter(|_| is_rehearsal(lab)) else {
         return;
     };
+    stages.smtp = false;
+    stages.stages.0 = stages.stages.0.without(Stage::Smtp);
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    if !typed("notify") {
-        scan.notify.notify.clear();
-    }
-    if !typed("mail_to") {
-        scan.notify.mail_to.clear();
+    if let Some(notify) = notify {
+        notify.notify.retain(|_| typed("notify"));
+        notify.mail_to.retain(|_| typed("mail_to"));
     }
 }
 
