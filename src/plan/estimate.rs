@@ -433,11 +433,8 @@ impl Plan<'_> {
     }
 
     fn way(&self, column: usize, ways: &Ways) -> Way {
-        let questions = self.columns[column].questions.as_ref();
-        ways.of(
-            self.columns[column].list,
-            questions.expect("a list that is asked has questions").zone(),
-        )
+        let questions = self.columns[column].asked();
+        ways.of(self.columns[column].list, questions.zone())
     }
 
     /// Queries of one control: the test entry, perhaps its presence, and a canary, by each way that has answered.

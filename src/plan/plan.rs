@@ -45,6 +45,16 @@ pub struct Column<'a> {
     unit: Option<u8>,
 }
 
+impl Column<'_> {
+    /// The questions of a list that is asked.
+    ///
+    /// # Panics
+    /// If it has none: such a list has no lane, and nobody asks it.
+    pub fn asked(&self) -> &Questions {
+        self.questions.as_ref().expect("a list that is asked has questions")
+    }
+}
+
 /// What is to be asked of whom.
 #[derive(Debug)]
 pub struct Plan<'a> {

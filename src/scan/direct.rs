@@ -165,8 +165,8 @@ impl<N: Network> Worker<'_, N> {
         if direct_mut(&mut self.direct).cuts.iter().any(|cut| cut.route == route) {
             return;
         }
-        let questions = self.plan.columns[column].questions.as_ref();
-        let apex = questions.expect("a list that is asked has questions").apex().clone();
+        let questions = self.plan.columns[column].asked();
+        let apex = questions.apex().clone();
         let direct = self.direct.as_mut().expect("direct mode");
         direct.cuts.push(Cut::new(column, apex, route));
         let cut = direct.cuts.len() - 1;
@@ -504,12 +504,12 @@ impl<N: Network> Worker<'_, N> {
             Some(_) => return false,
             None if full => return false,
             None => {
-                let questions = self.plan.columns[column].questions.as_ref();
+                let questions = self.plan.columns[column].asked();
                 let route = self.engine.add_branch(
                     trunk,
                     RouteOptions {
                         upstreams: Vec::new(),
-                        zone_octets: questions.expect("a lane has questions").zone_octets(),
+                        zone_octets: questions.zone_octets(),
                         pace: self.paces_of_columns[column],
                     },
                 );

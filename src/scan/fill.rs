@@ -221,10 +221,7 @@ impl<N: Network> Worker<'_, N> {
         let lane = &self.lanes[usize::from(index.0)];
         let tile = self.window.get(number).expect("just taken from");
         let target = tile.target(usize::from(offset));
-        let questions = self.plan.columns[lane.column]
-            .questions
-            .as_ref()
-            .expect("a lane has questions");
+        let questions = self.plan.columns[lane.column].asked();
         let mut first = Name::root();
         let second = match questions.write_names(&target, &mut first) {
             Ok(second) => second,

@@ -54,11 +54,11 @@ const LOOKED_AT_MAX: usize = 4;
 impl<N: Network> Worker<'_, N> {
     /// What a lane's replies are read by.
     pub(super) fn reader(&self, lane: &Lane) -> Reader<'_> {
-        let questions = self.plan.columns[lane.column].questions.as_ref();
+        let questions = self.plan.columns[lane.column].asked();
         Reader {
             list: self.plan.catalogue.list(lane.list),
             operator: self.plan.catalogue.operator_of(lane.list),
-            apex: questions.expect("a lane has questions").apex(),
+            apex: questions.apex(),
         }
     }
 
@@ -125,8 +125,8 @@ impl<N: Network> Worker<'_, N> {
         }
         for probe in probes {
             let lane = &mut self.lanes[usize::from(index.0)];
-            let questions = self.plan.columns[lane.column].questions.as_ref();
-            let name = questions.expect("a lane has questions").probe(&probe.subject);
+            let questions = self.plan.columns[lane.column].asked();
+            let name = questions.probe(&probe.subject);
             let Ok(name) = name else { continue }; // too long for the zone: it cannot be asked
             let number = lane.questions.len() as u8; // PROBES_MAX at most, six canaries more, and the codes' own
             let purpose = Purpose::Probe {

@@ -235,8 +235,8 @@ impl<N: Network> Worker<'_, N> {
 
     fn ask_parent(&mut self, now: Instant, index: LaneIndex, (tile, offset): (u32, u8), block: Ipv4Addr) -> bool {
         let lane = &self.lanes[usize::from(index.0)];
-        let questions = self.plan.columns[lane.column].questions.as_ref();
-        let Some(name) = questions.expect("a lane has questions").parent_v4(block, 3) else {
+        let questions = self.plan.columns[lane.column].asked();
+        let Some(name) = questions.parent_v4(block, 3) else {
             return false;
         };
         let purpose = Purpose::Parent {

@@ -275,10 +275,8 @@ impl<N: Network> Worker<'_, N> {
             };
             let given_up = matches!(self.lanes[usize::from(index.0)].standing, Standing::GivenUp(_));
             while let Some(number) = self.related.queues.get_mut(&index).and_then(VecDeque::pop_front) {
-                let questions = self.plan.columns[column].questions.as_ref();
-                let names = questions
-                    .expect("a lane has questions")
-                    .names(&self.related.subjects[number as usize].target);
+                let questions = self.plan.columns[column].asked();
+                let names = questions.names(&self.related.subjects[number as usize].target);
                 // An address and a registrable domain are asked by one name.
                 let name = names.ok().and_then(|names| names.iter().next().cloned());
                 let Some(name) = name.filter(|_| !given_up && allowance >= tries) else {
@@ -326,8 +324,8 @@ impl<N: Network> Worker<'_, N> {
             return;
         }
         let subject = &self.related.subjects[number as usize];
-        let questions = self.plan.columns[column].questions.as_ref();
-        let names = questions.expect("a lane has questions").names(&subject.target);
+        let questions = self.plan.columns[column].asked();
+        let names = questions.names(&subject.target);
         let names = names.expect("it was asked by this name");
         let name = names.iter().next().expect("it was asked by this name");
         let observation = match &outcome.end {

@@ -247,10 +247,7 @@ impl<'a, N: Network> Worker<'a, N> {
             .get(tile)
             .expect("a tile with pairs in flight is held")
             .target(usize::from(offset));
-        let questions = self.plan.columns[lane.column]
-            .questions
-            .as_ref()
-            .expect("a lane has questions");
+        let questions = self.plan.columns[lane.column].asked();
         let names = questions.names(&target).expect("it was asked by this name");
         let asked = names.iter().nth(usize::from(name)).expect("it was asked by this name");
         let answer = reply
@@ -315,10 +312,7 @@ impl<'a, N: Network> Worker<'a, N> {
         let (number, offset, name) = place;
         let lane = &self.lanes[usize::from(index.0)];
         let target = self.window.get(number).expect("held").target(usize::from(offset));
-        let questions = self.plan.columns[lane.column]
-            .questions
-            .as_ref()
-            .expect("a lane has questions");
+        let questions = self.plan.columns[lane.column].asked();
         let names = questions.names(&target).expect("it was asked by this name");
         let asked = names.iter().nth(usize::from(name)).expect("it was asked by this name");
         let asked = asked.clone();
@@ -374,10 +368,7 @@ impl<'a, N: Network> Worker<'a, N> {
             && let Some(message) = reply.message.as_deref()
         {
             let target = self.window.get(number).expect("held").target(usize::from(offset));
-            let questions = self.plan.columns[column]
-                .questions
-                .as_ref()
-                .expect("a lane has questions");
+            let questions = self.plan.columns[column].asked();
             let names = questions.names(&target).expect("it was asked by this name");
             let asked = names.iter().nth(usize::from(name)).expect("it was asked by this name");
             let answer = decode(message, asked, Rtype::TXT).ok();
