@@ -15,7 +15,7 @@ use reputon::targets::{Ip6Unit, ReadOptions, TargetSet};
 
 use super::args::ScanArgs;
 use super::options::{LabOptions, ListOptions, PaceOptions, PathOptions, SavingOptions, TargetOptions};
-use super::{build, zone_data};
+use super::{build, room, zone_data};
 
 /// The lists of a run.
 #[derive(Debug)]
@@ -170,7 +170,10 @@ pub(crate) fn check_pruning((pace, path): (&PaceOptions, &PathOptions), rehearsa
 /// How to scan, by what was typed. A lab that was started is the only server.
 pub(crate) fn scan_options(args: &ScanArgs, lab: Option<&Lab>) -> anyhow::Result<ScanOptions> {
     check_pruning((&args.pace, &args.path), lab.is_some())?;
-    let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let cores = match room::is_limited() {
+        true => NonZero::<usize>::MIN,
+        false => std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+    };
     Ok(ScanOptions {
         resolvers: match lab {
             Some(lab) => vec![lab.addr()],

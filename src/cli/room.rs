@@ -19,6 +19,11 @@ const SPACE_MIN: u64 = 160 << 20;
 /// By which it is known that the program is in its own place already.
 const VARIABLE: &str = "MIMALLOC_ARENA_RESERVE";
 
+/// Whether the address space is limited: each thread more takes some of it.
+pub(crate) fn is_limited() -> bool {
+    getrlimit(Resource::RLIMIT_AS).is_ok_and(|(limit, _)| limit != RLIM_INFINITY)
+}
+
 /// Makes the most of a limited address space. May start the program anew, in its own place.
 ///
 /// # Errors
