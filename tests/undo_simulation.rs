@@ -11,16 +11,18 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reputon::clock::{Instant, Span};
 use reputon::datagram::{Batch, Port, Received, TcpFailure, TcpKey, TcpQuery};
 use reputon::dnsxl::{Catalogue, How, ListIndex, Observation};
-use reputon::dossier::{Dossier, Doubts, Journal, NoJournal, Standing, is_taken_back};
+use reputon::dossier::{Dossier, Doubts, Journal, NoJournal, Observed, Standing, is_taken_back};
 use reputon::plan::{Keys, Plan, RunLedger};
 use reputon::scan::{
-    Memory, Network, Order, Progress, Receiver, RunReport, Scan, ScanError, ScanOptions, Snapshot, Stop,
+    Memory, Network, Order, Progress, Receiver, RunReport, Scan, ScanError, ScanOptions, Snapshot, Stop, TILES_MAX,
 };
 use reputon::targets::{ReadOptions, Target, TargetSet};
 
@@ -84,6 +86,8 @@ struct Net {
     coming: BinaryHeap<Reverse<Coming>>,
     sent: u64,
     rng: StdRng,
+    /// Tiles recalled since packets were taken last.
+    recalled: Arc<AtomicUsize>,
 }
 
 fn server() -> SocketAddr {
@@ -100,6 +104,7 @@ impl Net {
             coming: BinaryHeap::new(),
             sent: 0,
             rng: StdRng::seed_from_u64(seed << 8 ^ part as u64 ^ 0x6e65_7400_0000),
+            recalled: Arc::default(),
         }
     }
 
@@ -162,6 +167,7 @@ impl Network for Net {
     }
 
     fn receive(&mut self, deliver: &mut dyn FnMut(Received<'_>)) -> usize {
+        self.recalled.store(0, Ordering::Relaxed);
         let mut count = 0;
         while self.coming.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
             let Some(Reverse((_, _, port, octets))) = self.coming.pop() else {
@@ -202,10 +208,15 @@ struct Kept {
     tiles: BTreeMap<u32, Vec<Dossier>>,
     adding: Vec<Dossier>,
     doubts: Doubts,
+    /// Tiles recalled since packets were taken last, and the most of them.
+    recalled: Arc<AtomicUsize>,
+    most_recalled: usize,
 }
 
 impl Journal for Kept {
     fn recall(&mut self, tile: u32) -> Option<Vec<Dossier>> {
+        let count = self.recalled.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_recalled = self.most_recalled.max(count);
         self.tiles.get(&tile).cloned()
     }
 
@@ -446,6 +457,59 @@ fn each_seed(count: u64, check: impl Fn(u64)) {
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+/// Of a thousand tiles that an earlier part has learnt by asking, none is in doubt: they are passed over a window at a time, with
+/// packets taken in between.
+#[test]
+fn tiles_without_doubt_are_passed_over_by_and_by() {
+    let typed = ["198.18.0.0/15".to_owned(), "198.20.0.0/15".to_owned()];
+    let targets = TargetSet::read(&typed, &mut io::empty(), ReadOptions::default()).expect("good targets");
+    let catalogue = catalogue(false, None);
+    let lists: Vec<ListIndex> = catalogue.indexed().map(|(index, _)| index).collect();
+    let plan = Plan::new(&catalogue, &targets, &lists, &Keys::new());
+    let options = ScanOptions {
+        routes: vec![("whole.sim.test".parse().expect("a name"), server())],
+        prune: true,
+        ..ScanOptions::default()
+    };
+    let mut network = Net::new(0, 0);
+    let mut journal = Kept {
+        recalled: Arc::clone(&network.recalled),
+        ..Kept::default()
+    };
+    for (number, chunk) in (0..).zip(targets.chunks()).skip(BLOCKS as usize) {
+        let dossiers = chunk.iter().map(|target| Dossier {
+            target,
+            special_use: None,
+            observations: vec![Observed {
+                list: lists[0],
+                observation: Observation::NotListed,
+                how: How::Asked,
+            }],
+            stages: Default::default(),
+            findings: Vec::new(),
+            revision: 1,
+        });
+        journal.tiles.insert(number, dossiers.collect());
+    }
+    let memory = Memory {
+        journal: &mut journal,
+        ledger: &mut RunLedger::default(),
+    };
+    let scan = Scan {
+        plan: &plan,
+        options: &options,
+    };
+    let watchers = (
+        &mut () as &mut (dyn Receiver + Send),
+        &mut Unwatched as &mut (dyn Progress + Send),
+    );
+    let report = scan.run_with(&mut network, [0; 32], watchers, &Stop::new(), memory);
+    let report = report.expect("nothing of our own fails");
+    assert_eq!((report.pruned, report.answered), (0, targets.len()));
+    assert!(!journal.doubts.is_empty(), "there was something to undo");
+    assert!(journal.most_recalled <= TILES_MAX, "{}", journal.most_recalled);
 }
 
 /// Everything is known, and as it is.

@@ -16,7 +16,9 @@ use reputon::dnsxl::Catalogue;
 use reputon::dossier::Dossier;
 use reputon::lab::{CATALOGUE, Lab, LabOptions};
 use reputon::plan::{Keys, Plan};
-use reputon::scan::{Network, Order, Progress, RealNetwork, Receiver, Scan, ScanOptions, Snapshot, Stop, Workers};
+use reputon::scan::{
+    Network, Order, Progress, RealNetwork, Receiver, RunReport, Scan, ScanOptions, Snapshot, Stop, Workers,
+};
 use reputon::targets::{ReadOptions, TargetSet};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -111,7 +113,7 @@ fn several_that_are_interrupted_tell_what_they_know_and_go_on() {
     let folder = TempDir::new().expect("a folder");
     let whole = scan(folder.path(), "whole", &[]).output().expect("it runs");
     assert_eq!(whole.status.code(), Some(1), "{}", said(&whole));
-    let cut = ["--workers", "4", "--window", "1", "--max-time", "1s"];
+    let cut = ["--workers", "4", "--window", "4", "--max-time", "1s"];
     let output = scan(folder.path(), "cut", &cut).output().expect("it runs");
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     let [.., document] = written(folder.path(), "cut");
@@ -178,6 +180,7 @@ fn where_there_can_be_but_one_it_is_said() {
     ];
     let from = |more: &[&str]| why(&[&nobody, more].concat());
     assert!(from(&[]).contains("the rate is one for all (--rate 0: none)"));
+    assert!(lab(&["--stages", "none", "--window", "1"]).contains("one query in flight is one thread's"));
     assert!(from(&["--rate", "0", "--lists", "spamhaus-zen"]).contains("the operator of spamhaus-zen sets a limit"));
     assert!(!from(&["--rate", "0", "--lists", "spamhaus-zen", "--ignore-budgets"]).contains("one thread asks"));
 }
@@ -223,16 +226,16 @@ impl Progress for Last {
 fn together(receiver: &mut (dyn Receiver + Send), watch: &mut Last) -> Result<u32, String> {
     let workers = Workers::Exactly(4.try_into().expect("not 0"));
     let mut network = RealNetwork::new(Span::from_secs(6));
-    scanned(&mut network, &BLOCKS, (workers, None), (receiver, watch))
+    scanned(&mut network, &BLOCKS, (workers, None), (receiver, watch)).map(|report| report.workers)
 }
 
-/// Scans blocks; tells how many asked.
+/// Scans blocks.
 fn scanned<N: Network>(
     network: &mut N,
     blocks: &[&str],
     (workers, window_max): (Workers, Option<u32>),
     watchers: (&mut (dyn Receiver + Send), &mut (dyn Progress + Send)),
-) -> Result<u32, String> {
+) -> Result<RunReport, String> {
     let catalogue = Catalogue::parse(&[("lab.toml", CATALOGUE)]).expect("the lab's own");
     let lists = catalogue.select(&["lab-brute".to_owned()]).expect("it is there");
     let typed: Vec<String> = blocks.iter().map(|&block| block.to_owned()).collect();
@@ -251,7 +254,7 @@ fn scanned<N: Network>(
         options: &options,
     };
     let report = scan.run(network, [1; 32], watchers, &Stop::new());
-    report.map(|report| report.workers).map_err(|error| error.to_string())
+    report.map_err(|error| error.to_string())
 }
 
 #[test]
@@ -270,41 +273,75 @@ fn what_ends_one_ends_all() {
     assert!(ended.is_err(), "the panic is not swallowed");
 }
 
+/// Whom the server refuses everything.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Refused {
+    Nobody,
+    Others,
+    Everybody,
+}
+
 /// Sockets of somebody who says whether he is at work all the time, or never.
-struct Told(RealNetwork, bool);
+struct Told {
+    real: RealNetwork,
+    works: bool,
+    refused: Refused,
+}
+
+impl Told {
+    fn new(works: bool, refused: Refused) -> Told {
+        Told {
+            real: RealNetwork::new(Span::from_secs(6)),
+            works,
+            refused,
+        }
+    }
+}
 
 impl Network for Told {
     fn now(&self) -> reputon::clock::Instant {
-        self.0.now()
+        self.real.now()
     }
 
     fn open_port(&mut self, like: SocketAddr, connect: bool) -> io::Result<Port> {
-        self.0.open_port(like, connect)
+        self.real.open_port(like, connect)
     }
 
     fn send(&mut self, batch: &Batch) {
-        self.0.send(batch);
+        self.real.send(batch);
     }
 
     fn receive(&mut self, deliver: &mut dyn FnMut(Received<'_>)) -> usize {
-        self.0.receive(deliver)
+        let refused = self.refused == Refused::Everybody;
+        self.real.receive(&mut |received| {
+            let mut octets = received.octets.to_vec();
+            if refused {
+                octets[3] = octets[3] & 0xf0 | 5;
+                octets[6..12].fill(0);
+                octets.truncate(12 + octets[12..].iter().position(|octet| *octet == 0).unwrap_or(0) + 5);
+            }
+            deliver(Received {
+                octets: &octets,
+                ..received
+            });
+        })
     }
 
     fn ask_tcp(&mut self, query: TcpQuery) -> Result<(), TcpKey> {
-        self.0.ask_tcp(query)
+        self.real.ask_tcp(query)
     }
 
     fn poll_tcp(&mut self) -> Option<(TcpKey, Result<Vec<u8>, TcpFailure>)> {
-        self.0.poll_tcp()
+        self.real.poll_tcp()
     }
 
     fn wait(&mut self, until: reputon::clock::Instant) {
-        self.0.wait(until);
+        self.real.wait(until);
     }
 
     fn worked(&self) -> Option<Span> {
-        let since = if self.1 {
-            self.0.now()
+        let since = if self.works {
+            self.real.now()
         } else {
             reputon::clock::Instant::ZERO
         };
@@ -312,24 +349,60 @@ impl Network for Told {
     }
 
     fn another(&self) -> Option<Told> {
-        Some(Told(self.0.another()?, self.1))
+        Some(Told {
+            real: self.real.another()?,
+            works: self.works,
+            refused: match self.refused {
+                Refused::Nobody => Refused::Nobody,
+                Refused::Others | Refused::Everybody => Refused::Everybody,
+            },
+        })
     }
 }
 
 /// Who has its hands full calls another, as long as there are cores; who waits for the server, or for whom there is no core,
-/// calls nobody.
+/// calls nobody. More than may be in flight are not called, and where the user has said how many that are, one asks.
 #[test]
-fn the_number_follows_load_and_cores() {
+fn the_number_follows_load_cores_and_window() {
     let within = |cores: usize| Workers::Within(cores.try_into().expect("not 0"));
-    let asked = |cores, works| {
-        let mut network = Told(RealNetwork::new(Span::from_secs(6)), works);
+    // Some seconds of work, if it is not cut: many times what it takes to see that somebody is busy.
+    let asked = |block: &str, workers, window, works| {
+        let mut network = Told::new(works, Refused::Nobody);
         let watchers = (&mut () as &mut (dyn Receiver + Send), &mut Last(Vec::new()) as _);
-        // Some seconds of work: many times what it takes to see that somebody is busy.
-        scanned(&mut network, &["198.18.0.0/16"], (within(cores), None), watchers)
+        let report = scanned(&mut network, &[block], (workers, window), watchers);
+        report.expect("nothing of our own fails").workers
     };
-    assert_eq!(asked(4, true), Ok(3), "one core is the server's");
-    assert_eq!(asked(4, false), Ok(1));
-    assert_eq!(asked(2, true), Ok(1));
+    assert_eq!(
+        asked("198.18.0.0/16", within(4), None, true),
+        3,
+        "one core is the server's"
+    );
+    assert_eq!(asked("198.18.0.0/16", within(4), None, false), 1);
+    assert_eq!(asked("198.18.0.0/16", within(2), None, true), 1);
+    assert_eq!(asked("198.18.0.0/17", within(4), Some(100), true), 1);
+    let four = Workers::Exactly(4.try_into().expect("not 0"));
+    assert_eq!(asked("198.18.0.0/19", four, Some(3), true), 3);
+}
+
+/// Who finds a list broken that works for the first is fast, because it asks nothing: it leaves the tiles to the first, and as
+/// nothing came of it, says nothing. What is broken for everybody is unknown as soon as ever.
+#[test]
+fn who_is_refused_leaves_the_tiles_to_who_is_not() {
+    let four = Workers::Exactly(4.try_into().expect("not 0"));
+    let report = |refused| {
+        let mut network = Told::new(true, refused);
+        let watchers = (&mut () as &mut (dyn Receiver + Send), &mut Last(Vec::new()) as _);
+        scanned(&mut network, &BLOCKS, (four, None), watchers).expect("nothing of our own fails")
+    };
+    let some = report(Refused::Others);
+    assert_eq!((some.workers, some.planned, some.answered), (4, 16_640, 16_640));
+    assert_eq!(
+        (some.lists[0].healthy_at_start, &some.lists[0].fault),
+        (Some(true), &None)
+    );
+    let none = report(Refused::Everybody);
+    assert_eq!((none.workers, none.planned, none.answered), (4, 16_640, 0));
+    assert_eq!(none.lists[0].healthy_at_start, Some(false));
 }
 
 /// The CPU time of a thread is its own.
@@ -355,4 +428,17 @@ fn progress_is_that_of_all() {
     assert_eq!(lasts.count(), 1, "the last is told once");
     let done = watch.0.iter().map(|snapshot| snapshot.targets_done);
     assert!(done.is_sorted(), "nobody's are forgotten");
+}
+
+/// One that is called in the midst does not set the others back.
+#[test]
+fn progress_does_not_go_back_where_another_is_called() {
+    let mut watch = Last(Vec::new());
+    let mut network = Told::new(true, Refused::Nobody);
+    let workers = Workers::Within(4.try_into().expect("not 0"));
+    let watchers = (&mut () as &mut (dyn Receiver + Send), &mut watch as _);
+    let report = scanned(&mut network, &["198.18.0.0/16"], (workers, None), watchers);
+    assert_eq!(report.expect("nothing of our own fails").workers, 3);
+    let back = watch.0.windows(2).map(|two| two[0].passed - two[1].passed);
+    assert!(back.fold(0.0, f64::max) < 0.001);
 }

@@ -182,7 +182,7 @@ pub(crate) struct PaceOptions {
     pub(crate) prune: bool,
 
     /// Threads that ask, where only servers of this machine or its network are asked and no rate, limit, --prune or stage
-    /// holds for all [default: as many as are busy, where all servers are on this machine]
+    /// holds for all [default: as many as are busy, where all servers are on this machine and no --window is given]
     #[arg(long, value_name = "N", value_parser = workers())]
     pub(crate) workers: Option<NonZero<u8>>,
 

@@ -7,12 +7,14 @@
 //!
 //! Bound: the tiles that are open, whoever has them, lie within [`TILES_MAX`] of each other, as those of a single worker do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::plan::Plan;
 use crate::plan::habits::TILES_MAX;
+
+use super::ticket::LaneIndex;
 
 /// The row of a run's tiles.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) struct Claims {
     next: AtomicU32,
     /// Taken, and not given back.
     open: Mutex<BTreeSet<u32>>,
+    /// What the first worker has given up. The others have the same lanes.
+    given_up: Mutex<HashSet<LaneIndex>>,
     failed: AtomicBool,
 }
 
@@ -38,6 +42,7 @@ impl Claims {
             count,
             next: AtomicU32::new(0),
             open: Mutex::default(),
+            given_up: Mutex::default(),
             failed: AtomicBool::new(false),
         }
     }
@@ -81,6 +86,16 @@ impl Claims {
         self.open().remove(&number);
     }
 
+    /// The first worker has given up a lane.
+    pub(super) fn give_up(&self, index: LaneIndex) {
+        self.given_up().insert(index);
+    }
+
+    /// Whether the first worker has given up a lane.
+    pub(super) fn is_given_up(&self, index: LaneIndex) -> bool {
+        self.given_up().contains(&index)
+    }
+
     /// A worker could not go on: the others need not either.
     pub(super) fn fail(&self) {
         self.failed.store(true, Ordering::Relaxed);
@@ -94,6 +109,10 @@ impl Claims {
     fn open(&self) -> MutexGuard<'_, BTreeSet<u32>> {
         // Who panicked has left it whole: each change is one call.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, HashSet<LaneIndex>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

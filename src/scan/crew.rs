@@ -9,7 +9,8 @@
 //!
 //! A worker is what it is when it is alone: it examines each list before it asks it about a target, controls it, and believes
 //! what its own controls confirm. So several of them cost a list a few probes each, and nothing that one knows has to be
-//! believed by another. But what holds for all questions together (a rate, a day's budget, pruning and its undoing, what stages
+//! believed by another. Who finds a list broken that works for the first worker leaves the tiles to others: it would be done
+//! with them soonest, and know nothing. But what holds for all questions together (a rate, a day's budget, pruning and its undoing, what stages
 //! have looked up) is kept by one who sees all of them: there, and where the servers are others', one worker asks alone.
 //!
 //! The first worker runs on the caller's thread. A worker that has had its hands full for a while calls the next one, as
@@ -86,6 +87,10 @@ impl Scan<'_> {
             (options.direct, "the lists' own servers are asked"),
             (options.prune, "what is pruned is known to one"),
             (
+                options.window_max == Some(1),
+                "one query in flight is one thread's (--window)",
+            ),
+            (
                 !options.stages.is_empty(),
                 "what stages look up is known to one (--stages none)",
             ),
@@ -128,12 +133,17 @@ impl Scan<'_> {
             return 1;
         }
         match self.options.workers {
-            Workers::Exactly(workers) => workers.get(),
+            Workers::Exactly(workers) => {
+                let window = self.options.window_max.unwrap_or(u32::MAX);
+                workers.get().min(u8::try_from(window).unwrap_or(u8::MAX)).max(1)
+            }
             Workers::Within(cores) => {
                 let servers = self.servers(wanted);
                 let others = servers.iter().any(|address| !address.ip().is_loopback());
-                match others || servers.is_empty() {
-                    true => 1, // where nobody is asked, it is the desk that takes the time
+                // Where nobody is asked, it is the desk that takes the time; and a part of a window is little for the first,
+                // who may remain alone.
+                match others || servers.is_empty() || self.options.window_max.is_some() {
+                    true => 1,
                     false => u8::try_from(cores.get() - 1).unwrap_or(u8::MAX).max(1),
                 }
             }
@@ -150,7 +160,7 @@ impl Scan<'_> {
         most: u8,
     ) -> Result<RunReport, ScanError> {
         // A window for each server that the user has set is shared: each worker has its part of it.
-        let part = |window: u32| (window / u32::from(most)).max(1);
+        let part = |window: u32| window / u32::from(most); // `most` is not more
         let options = ScanOptions {
             window_max: self.options.window_max.map(part),
             ..self.options.clone()
@@ -259,7 +269,7 @@ impl<'c> Crew<'c> {
         entropy[0] ^= number; // another key is another stream
         let claims = Arc::clone(&self.claims);
         let mut worker = self.scan.worker(network, entropy, memory, claims);
-        (worker.started, worker.in_company) = (self.started, true);
+        (worker.started, worker.in_company, worker.helps) = (self.started, true, true);
         if self.scan.begin(&mut worker, self.wanted).is_err() {
             return Ok(None);
         }
@@ -403,35 +413,31 @@ impl Progress for DeskProgress<'_, '_> {
     fn show(&mut self, snapshot: &Snapshot) {
         let shared = &mut *lock(self.shared);
         shared.shown.insert(self.number, snapshot.clone());
-        let joined = shared.shown.values().cloned().reduce(Snapshot::join);
-        if let Some(mut joined) = joined {
-            joined.passed /= shared.shown.len() as f64;
+        let Some(first) = shared.shown.get(&0) else { return };
+        let others = shared.shown.iter().filter(|(number, _)| **number != 0);
+        let joined = others.fold(first.clone(), |joined, (_, other)| joined.join(other));
+        shared.progress.show(&Snapshot {
             // When the first worker tells its last, all others have ended.
-            joined.last = snapshot.last && self.number == 0;
-            shared.progress.show(&joined);
-        }
+            last: snapshot.last && self.number == 0,
+            ..joined
+        });
     }
 }
 
 impl Snapshot {
-    /// How far both have come; shares are added.
-    fn join(mut self, other: Snapshot) -> Snapshot {
+    /// What both have done. They go over one row together: how much of it is passed, and how long the rest takes, is what the
+    /// first says, who was there from the start.
+    fn join(mut self, other: &Snapshot) -> Snapshot {
         self.elapsed = self.elapsed.max(other.elapsed);
         self.targets_done += other.targets_done;
         self.targets_listed += other.targets_listed;
-        self.passed += other.passed;
-        // What one of them cannot say is not known.
-        let is_later = self.left.is_some() && other.left.is_none_or(|left| Some(left) > self.left);
-        if is_later {
-            (self.left, self.slowest) = (other.left, other.slowest);
-        }
         self.pairs_unknown += other.pairs_unknown;
         self.asked += other.asked;
         self.in_flight += other.in_flight;
         self.sent += other.sent;
-        for trouble in other.troubles {
+        for trouble in &other.troubles {
             if self.troubles.iter().all(|known| known.list != trouble.list) {
-                self.troubles.push(trouble);
+                self.troubles.push(trouble.clone());
             }
         }
         self

@@ -112,6 +112,10 @@ impl<N: Network> Worker<'_, N> {
     /// Opens the next tile: what an earlier part of the run learnt of it is settled, what is in doubt of it is not. When
     /// tiles go through the window once more, only what is in doubt is asked, and tiles without it are passed over.
     fn open_next(&mut self) -> bool {
+        if self.is_worse_off() {
+            self.window.hold_up();
+            return false;
+        }
         let Some(number) = self.window.take_next(self.plan) else {
             return false;
         };
@@ -120,7 +124,6 @@ impl<N: Network> Worker<'_, N> {
         let mut taken = self.undo.take_back(&mut recalled);
         if again && taken.is_none() {
             self.window.pass_over(self.plan);
-            self.window.let_go(number);
             self.stirred = true; // nobody waits for it
             return true;
         }
@@ -155,6 +158,13 @@ impl<N: Network> Worker<'_, N> {
         open.kept &= !self.explainer.is_wanted() || open.recalled.iter().all(is_told);
         self.spread_known(number);
         true
+    }
+
+    /// Whether the first worker still asks a list that this one has given up: it does not spoil what the first can learn.
+    fn is_worse_off(&self) -> bool {
+        let given_up = |lane: &Lane| matches!(lane.standing, Standing::GivenUp(_));
+        let mut lanes = (0..).map(LaneIndex).zip(&self.lanes);
+        self.helps && lanes.any(|(index, lane)| given_up(lane) && !self.window.is_given_up(index))
     }
 
     /// The next pending pair of a lane, taken: tile and offset.

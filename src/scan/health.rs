@@ -703,6 +703,9 @@ impl<N: Network> Worker<'_, N> {
         lane.standing = Standing::GivenUp(cause);
         lane.control = None;
         lane.round += 1;
+        if !self.helps {
+            self.window.give_up(index);
+        }
         self.standings_changed = true;
         self.revoke(index);
         if self.stopping.is_none() {

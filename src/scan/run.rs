@@ -103,9 +103,11 @@ impl Default for ScanOptions {
 /// together (rates, budgets, pruning, stages), it is [one](Scan::why_one_worker) whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workers {
-    /// As many as have their hands full, where all servers are on this machine: one less than so many cores, for the servers.
+    /// As many as have their hands full, where all servers are on this machine and no window is given: one less than so many
+    /// cores, for the servers.
     Within(NonZero<usize>),
-    /// So many from the start, where all servers are on this machine or its network.
+    /// So many from the start, where all servers are on this machine or its network: not more than may be in flight, nor where
+    /// there are too few targets for another.
     Exactly(NonZero<u8>),
 }
 
@@ -502,6 +504,7 @@ impl Scan<'_> {
             next_progress: started,
             every_code: false,
             in_company: false,
+            helps: false,
         }
     }
 

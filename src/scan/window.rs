@@ -13,6 +13,7 @@ use crate::plan::{Plan, Treatment};
 use crate::targets::{Chunk, Kind, Target, special_use};
 
 use super::claims::Claims;
+use super::ticket::LaneIndex;
 
 /// A tile with its targets.
 #[derive(Debug)]
@@ -116,6 +117,11 @@ impl<'a> Window<'a> {
         ((f64::from(tile.max(self.first)) + within) / f64::from(self.count().max(1))).min(1.0)
     }
 
+    /// Whether a tile has been taken.
+    pub(super) fn has_begun(&self) -> bool {
+        self.end() > 0
+    }
+
     /// How many tiles there are in all.
     pub(super) fn count(&self) -> u32 {
         self.claims.count()
@@ -144,6 +150,21 @@ impl<'a> Window<'a> {
     /// Whether another worker could not go on.
     pub(super) fn have_failed(&self) -> bool {
         self.claims.have_failed()
+    }
+
+    /// The first worker has given up a lane, which is the same for all.
+    pub(super) fn give_up(&self, index: LaneIndex) {
+        self.claims.give_up(index);
+    }
+
+    /// Whether the first worker has given up a lane.
+    pub(super) fn is_given_up(&self, index: LaneIndex) -> bool {
+        self.claims.is_given_up(index)
+    }
+
+    /// Another worker is waited for.
+    pub(super) fn hold_up(&mut self) {
+        self.held_up = true;
     }
 
     /// Whether it may be another worker that is waited for, since this was asked last.
@@ -179,7 +200,8 @@ impl<'a> Window<'a> {
         self.tiles.back_mut()
     }
 
-    /// Passes over the tile that was taken: it was handed out before, and stays as it is.
+    /// Passes over the tile that was taken: it was handed out before, and stays as it is. It takes room until it is popped, so
+    /// that no more than fill the window are passed over at once.
     pub(super) fn pass_over(&mut self, plan: &Plan<'a>) {
         self.push_empty(plan, true);
     }

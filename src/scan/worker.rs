@@ -82,6 +82,8 @@ pub(super) struct Worker<'a, N: Network> {
     pub(super) every_code: bool,
     /// There may be other workers.
     pub(super) in_company: bool,
+    /// It was called by others. The first worker was not.
+    pub(super) helps: bool,
 }
 
 impl<'a, N: Network> Worker<'a, N> {
@@ -382,6 +384,9 @@ impl<'a, N: Network> Worker<'a, N> {
 
     /// Whether a list passed its examination before it was used, none if it was not examined; and what is wrong with it.
     pub(super) fn standing_of(&self, column: usize) -> (Option<bool>, Option<Fault>) {
+        if self.helps && !self.window.has_begun() {
+            return (None, None); // nothing came of what it saw
+        }
         let lanes = self.lanes.iter().filter(|lane| lane.column == column && !lane.related);
         let mut examined = lanes.clone().filter(|lane| lane.evidence.is_some()).peekable();
         let passed = examined
@@ -393,7 +398,7 @@ impl<'a, N: Network> Worker<'a, N> {
 
     /// Tells the journal how the lists stand, if that may have changed.
     fn tell_standings(&mut self) {
-        if !std::mem::take(&mut self.standings_changed) {
+        if self.helps && !self.window.has_begun() || !std::mem::take(&mut self.standings_changed) {
             return;
         }
         for (column, list) in self.plan.columns.iter().enumerate() {
