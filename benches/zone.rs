@@ -112,15 +112,33 @@ role = "block"
 tier = "B"
 "#;
 
-#[divan::bench(args = ["in order", "scattered", "one in ten listed", "half listed"])]
-fn observations(bencher: divan::Bencher<'_, '_>, which: &str) {
+fn local_list() -> LocalList {
     let dataset = Dataset::parse(DatasetKind::Ip4Set, "bench", file(false).as_bytes()).expect("a good file");
     let catalogue = Catalogue::parse(&[("bench.toml", CATALOGUE)]).expect("a good catalogue");
     let (list, operator) = (&catalogue.lists()[0], &catalogue.operators()[0]);
-    let local = LocalList::new((list, operator), vec![dataset]);
+    LocalList::new((list, operator), vec![dataset])
+}
+
+fn observe(local: &LocalList, asked: &[Target]) -> usize {
+    let all = asked.iter().map(|target| black_box(local).observe(target));
+    all.filter(|known| matches!(known, Observation::Listed(_))).count()
+}
+
+#[divan::bench(args = ["in order", "scattered", "one in ten listed", "half listed"])]
+fn observations(bencher: divan::Bencher<'_, '_>, which: &str) {
+    let local = local_list();
     let asked: Vec<Target> = asked(which).into_iter().map(Target::Ip4).collect();
-    bencher.counter(ItemsCount::new(ASKED)).bench_local(|| {
-        let all = asked.iter().map(|target| black_box(&local).observe(target));
-        all.filter(|known| matches!(known, Observation::Listed(_))).count()
-    });
+    bencher
+        .counter(ItemsCount::new(ASKED))
+        .bench_local(|| observe(&local, &asked));
+}
+
+/// Of several threads, each makes as many: what a code means they share.
+#[divan::bench(threads = [1, 2])]
+fn observations_of_threads(bencher: divan::Bencher<'_, '_>) {
+    let local = local_list();
+    let asked: Vec<Target> = asked("one in ten listed").into_iter().map(Target::Ip4).collect();
+    bencher
+        .counter(ItemsCount::new(ASKED))
+        .bench(|| observe(&local, &asked));
 }
