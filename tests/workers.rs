@@ -279,6 +279,8 @@ enum Refused {
     Nobody,
     Others,
     Everybody,
+    /// The others get no reply at all.
+    Silently,
 }
 
 /// Sockets of somebody who says whether he is at work all the time, or never.
@@ -286,6 +288,7 @@ struct Told {
     real: RealNetwork,
     works: bool,
     refused: Refused,
+    helps: bool,
 }
 
 impl Told {
@@ -294,6 +297,7 @@ impl Told {
             real: RealNetwork::new(Span::from_secs(6)),
             works,
             refused,
+            helps: false,
         }
     }
 }
@@ -313,6 +317,9 @@ impl Network for Told {
 
     fn receive(&mut self, deliver: &mut dyn FnMut(Received<'_>)) -> usize {
         let refused = self.refused == Refused::Everybody;
+        if self.refused == Refused::Silently && self.helps {
+            return self.real.receive(&mut |_| ());
+        }
         self.real.receive(&mut |received| {
             let mut octets = received.octets.to_vec();
             if refused {
@@ -353,9 +360,10 @@ impl Network for Told {
             real: self.real.another()?,
             works: self.works,
             refused: match self.refused {
-                Refused::Nobody => Refused::Nobody,
                 Refused::Others | Refused::Everybody => Refused::Everybody,
+                same => same,
             },
+            helps: true,
         })
     }
 }
@@ -403,6 +411,17 @@ fn who_is_refused_leaves_the_tiles_to_who_is_not() {
     let none = report(Refused::Everybody);
     assert_eq!((none.workers, none.planned, none.answered), (4, 16_640, 0));
     assert_eq!(none.lists[0].healthy_at_start, Some(false));
+}
+
+/// Who has not even found out about the resolver when all tiles are taken is not waited for.
+#[test]
+fn who_comes_too_late_is_not_waited_for() {
+    let four = Workers::Exactly(4.try_into().expect("not 0"));
+    let mut network = Told::new(true, Refused::Silently);
+    let watchers = (&mut () as &mut (dyn Receiver + Send), &mut Last(Vec::new()) as _);
+    let report = scanned(&mut network, &BLOCKS, (four, None), watchers).expect("nothing of our own fails");
+    assert_eq!((report.workers, report.answered), (4, 16_640));
+    assert!(report.resolver_faults.is_empty(), "{:?}", report.resolver_faults);
 }
 
 /// The CPU time of a thread is its own.
