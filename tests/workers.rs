@@ -185,6 +185,35 @@ fn where_there_can_be_but_one_it_is_said() {
     assert!(!from(&["--rate", "0", "--lists", "spamhaus-zen", "--ignore-budgets"]).contains("one thread asks"));
 }
 
+/// It is the servers of the lists that count: whom a route leads to, and not the resolver that is there for others.
+#[test]
+fn the_servers_are_those_that_lists_are_asked_through() {
+    let catalogue = Catalogue::parse(&[("lab.toml", CATALOGUE)]).expect("the lab's own");
+    let lists = catalogue.select(&["lab-brute".to_owned()]).expect("it is there");
+    let targets = TargetSet::read(&["198.18.0.0/24".to_owned()], &mut io::empty(), ReadOptions::default());
+    let targets = targets.expect("good targets");
+    let plan = Plan::new(&catalogue, &targets, &lists, &Keys::new());
+    let zone = catalogue.list(lists[0]).zone.clone();
+    let why = |zone: &str, server: &str| {
+        let options = ScanOptions {
+            resolvers: vec!["192.0.2.53:53".parse().expect("an address")],
+            routes: vec![(zone.parse().expect("a name"), server.parse().expect("an address"))],
+            ignore_budgets: true,
+            ..ScanOptions::default()
+        };
+        let scan = Scan {
+            plan: &plan,
+            options: &options,
+        };
+        scan.why_one_worker()
+    };
+    let far = Some("192.0.2.53:53 is not on this machine or its network".to_owned());
+    assert_eq!(why(&zone, "127.0.0.1:5300"), None);
+    assert_eq!(why(&zone, "10.0.0.1:53"), None);
+    assert_eq!(why("other.test", "127.0.0.1:5300"), far);
+    assert_eq!(why(&zone, "192.0.2.53:53"), far);
+}
+
 /// Fails at the hundredth dossier, in one way or the other.
 struct Clumsy {
     taken: u32,

@@ -10,8 +10,10 @@
 //! A worker is what it is when it is alone: it examines each list before it asks it about a target, controls it, and believes
 //! what its own controls confirm. So several of them cost a list a few probes each, and nothing that one knows has to be
 //! believed by another. Who finds a list broken that works for the first worker leaves the tiles to others: it would be done
-//! with them soonest, and know nothing. But what holds for all questions together (a rate, a day's budget, pruning and its undoing, what stages
-//! have looked up) is kept by one who sees all of them: there, and where the servers are others', one worker asks alone.
+//! with them soonest, and know nothing.
+//!
+//! But what holds for all questions together (a rate, a day's budget, pruning and its undoing, what stages have looked up) is
+//! kept by one who sees all of them: there, and where the servers are others', one worker asks alone.
 //!
 //! The first worker runs on the caller's thread. A worker that has had its hands full for a while calls the next one, as
 //! long as there are cores and tiles; one that rests has room, and calls nobody.
@@ -21,6 +23,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -30,6 +33,7 @@ use crate::clock::{Instant, Span};
 use crate::dnsxl::ListIndex;
 use crate::dossier::{Dossier, Doubts, Journal, Standing};
 use crate::plan::RunLedger;
+use crate::plan::ways::longest_match;
 use crate::transport::is_near;
 
 use super::account::Part;
@@ -115,13 +119,18 @@ impl Scan<'_> {
         far.map(|far| format!("{far} is not on this machine or its network"))
     }
 
-    /// The servers that are asked, outside direct mode.
-    fn servers(&self, wanted: &Wanted) -> Vec<std::net::SocketAddr> {
-        if !wanted.asks {
-            return Vec::new();
-        }
-        let routes = self.options.routes.iter().map(|(_, address)| *address);
-        self.options.resolvers.iter().copied().chain(routes).collect()
+    /// The servers that lists are asked through, outside direct mode.
+    fn servers(&self, wanted: &Wanted) -> Vec<SocketAddr> {
+        let columns = self.plan.columns.iter().enumerate();
+        let asked = columns.filter(|(column, _)| self.is_asked(*column, &wanted.kinds));
+        let zones = asked.filter_map(|(_, list)| list.questions.as_ref().ok());
+        let servers = zones.flat_map(
+            |questions| match longest_match(&self.options.routes, questions.zone()) {
+                own if own.is_empty() => self.options.resolvers.clone(),
+                own => own,
+            },
+        );
+        servers.collect()
     }
 
     /// How many workers there may be.
